@@ -1,0 +1,2 @@
+//! The bare loop. Owns the limit figures; knows nothing of jobfleet's crates.
+fn main() {}

@@ -1,0 +1,1 @@
+"""jobfleet runs fleets of Python job handlers against a workflow engine."""

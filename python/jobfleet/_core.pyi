@@ -1,0 +1,167 @@
+"""The Rust core of jobfleet: the data path of the fleet, the worker's end of the link, the local engine."""
+
+from typing import Final, final
+
+DEBUG_BUILD: Final[bool]
+"""True when the extension was built without optimisation; rates measured with it mean nothing."""
+
+@final
+class Core:
+    """The fleet's data path: activates, dispatches, settles and renews jobs in one native thread.
+
+    The thread never needs the GIL. Methods only enqueue; their effects come back as events. Every method raises
+    `RuntimeError` in a process that was forked after the core was made.
+    """
+
+    def __new__(cls, settings: bytes) -> Core:
+        """Make a core from `CoreSettings` as JSON. Raises `ValueError` naming the bad field."""
+
+    def start(self) -> None:
+        """Start the native thread. Nothing is activated until a pool and a ready worker exist."""
+
+    def declare_pool(self, spec: bytes) -> int:
+        """Declare one generation of a pool (`PoolSpec` as JSON); returns its pool id.
+
+        Raises `ValueError` naming the bad field.
+        """
+
+    def retire_pool(self, pool_id: int) -> None:
+        """Dispatch nothing more to this pool generation; its workers drain."""
+
+    def add_worker(self, pool_id: int) -> tuple[int, int, int]:
+        """Make room for one worker process: `(worker_id, link_fd, recorder_fd)`.
+
+        Both descriptors belong to the caller, who passes them to the worker and closes its copies.
+        Raises `OSError` when no descriptor can be had.
+        """
+
+    def drain_worker(self, worker_id: int) -> None:
+        """Give this worker nothing more; its prefetch goes to others; it exits once its running jobs are done."""
+
+    def worker_dead(self, worker_id: int, reason: str) -> None:
+        """Tell that the process is dead, known from its pidfd. `reason` goes into hand-back messages.
+
+        The link is read to its end first; then settled jobs count, unstarted ones are dispatched again and
+        started ones are handed back to the engine. Ends with the event `buried`.
+        """
+
+    def stop_activation(self) -> None:
+        """Start no more polls; hand back what waits and what held polls still bring. Ends with `drained`."""
+
+    def give_up(self, reason: str) -> None:
+        """Hand back every job that is still running, drop held polls, and end with `drained`."""
+
+    def set_authorization(self, value: str | None) -> None:
+        """Replace the Authorization header of the requests that follow."""
+
+    @property
+    def event_fd(self) -> int:
+        """A descriptor that is readable while `take_events` has something to return."""
+
+    def take_events(self) -> list[bytes]:
+        """All events since the last call, each one JSON object with a member `event`, oldest first."""
+
+    def status(self) -> bytes:
+        """The state of the data path as JSON (`CoreStatus`)."""
+
+    def stop(self) -> None:
+        """End the native thread and close every connection and link. Idempotent."""
+
+@final
+class Link:
+    """A worker process's end of the link: takes jobs, settles outcomes, without needing the GIL while it waits.
+
+    Jobs are told apart by `(lane, number)`: the index of the lane and the job's number in it.
+    """
+
+    def __new__(cls, link_fd: int, recorder_fd: int, lanes: list[tuple[str, int]]) -> Link:
+        """Open both ends. `lanes` are `(kind, slots)` with kind `main`, `threads` or `loop`, as declared.
+
+        Takes ownership of both descriptors. Raises `OSError` or `ValueError` when they do not fit `lanes`.
+        """
+
+    def start(self) -> None:
+        """Start the native thread that owns the socket. Call it in the forked worker, never before the fork."""
+
+    def ready(self) -> None:
+        """Report that the worker takes jobs from now on."""
+
+    def start_failed(self, error: str) -> None:
+        """Report why the worker cannot take jobs, and flush."""
+
+    def take(self, lane: int, slot: int, timeout_s: float | None = None) -> tuple[int, int, bytes] | None:
+        """Start the lane's next job in `slot`: `(number, type_index, job)` with the engine's bytes of the job.
+
+        Blocks without the GIL. None when the lane drains and is empty, when the link is gone, or after
+        `timeout_s`; `drained` tells which.
+        """
+
+    def try_take(self, lane: int) -> tuple[int, int, int, bytes] | None:
+        """Start the lane's next job in a free slot, `(slot, number, type_index, job)`, or None at once."""
+
+    def wake_fd(self, lane: int) -> int:
+        """A descriptor (eventfd) that becomes readable when `try_take` is worth a call or `drained` changed.
+
+        The caller reads it empty before it calls `try_take`.
+        """
+
+    def complete(self, lane: int, slot: int, number: int, variables: bytes | None, result: bytes | None = None) -> None:
+        """Settle as completed with `variables` (a JSON object) and `result` (the engine's own shape)."""
+
+    def fail(
+        self,
+        lane: int,
+        slot: int,
+        number: int,
+        message: str,
+        retries: int | None = None,
+        backoff_ms: int | None = None,
+        variables: bytes | None = None,
+    ) -> None:
+        """Settle as failed. `retries` None means one less than the job has; `backoff_ms` None the default."""
+
+    def throw_error(
+        self, lane: int, slot: int, number: int, code: str, message: str | None = None, variables: bytes | None = None
+    ) -> None:
+        """Settle by throwing a BPMN error."""
+
+    def hand_back(self, lane: int, slot: int, number: int, message: str, backoff_ms: int = 0) -> None:
+        """Give the job back to the engine with unchanged retries."""
+
+    def log(self, level: int, lane: int, number: int, record: bytes) -> None:
+        """Send one structured log record (a JSON object). Dropped and counted when too many wait."""
+
+    def flush(self, timeout_s: float = 1.0) -> bool:
+        """Write out everything settled so far; False when the core does not read in time."""
+
+    def take_cancels(self) -> list[tuple[int, int, str]]:
+        """`(lane, number, reason)` of jobs whose handler should stop; their outcomes are no longer wanted.
+
+        The wake descriptor of a loop lane becomes readable when there is one.
+        """
+
+    @property
+    def drained(self) -> bool:
+        """True once the core gives nothing more and every taken job is settled, or the link is gone."""
+
+    def close_after_fork(self) -> None:
+        """Close this process's copies of the descriptors. Only for a child that a handler forked."""
+
+@final
+class LocalEngine:
+    """The embedded engine, in a native thread of its own."""
+
+    def __new__(cls, options: bytes = b"{}") -> LocalEngine:
+        """Start to listen. `options` are JSON: `host`, `port` (0 takes a free one), `dialect` ("8.6", "8.8",
+        "8.10"), `seed`. Raises `OSError` when the port is taken, `ValueError` naming a bad option.
+        """
+
+    @property
+    def port(self) -> int:
+        """The TCP port it listens on."""
+
+    def account(self) -> bytes:
+        """The account as JSON, the same as `GET /account`."""
+
+    def stop(self) -> None:
+        """Close the listener and every connection. Idempotent."""

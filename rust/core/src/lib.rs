@@ -1,0 +1,5 @@
+//! jobfleet-core: activates jobs, dispatches them to worker processes, settles their outcomes and renews
+//! their leases. It knows no Python; the supervisor drives it through [`core::Core`].
+
+pub mod link;
+pub mod recorder;

@@ -1,0 +1,1 @@
+//! The flight recorder: a shared memory page per worker that says what each slot runs.
