@@ -35,7 +35,7 @@ check: build ## format, lint, types and stubs of both languages
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy --strict bench
+	$(BIN)/mypy --strict bench --exclude bench/peers
 	$(BIN)/python -m mypy.stubtest jobfleet._core
 
 bench: build ## the table of figures: the bare loop, jobfleet, the peers (a quarter of an hour)
