@@ -34,7 +34,13 @@ class Fleet:
 
     def start(self, handlers: str, deadline_s: float = 60.0) -> None:
         """Run `handlers/<handlers>.py`; returns once every process is ready."""
-        command = [self._program, "run", HANDLERS / f"{handlers}.py", "--engine", f"camunda+{self._url}"]
+        command: list[str | Path] = [
+            self._program,
+            "run",
+            HANDLERS / f"{handlers}.py",
+            "--engine",
+            f"camunda+{self._url}",
+        ]
         command += ["--socket", self._socket, *self._options]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(

@@ -10,6 +10,9 @@ import pytest
 from . import conftest, distribution, java
 from .client import CamundaClient
 
+# The first test of a session may have to fetch 300 MB and start the engine.
+pytestmark = pytest.mark.timeout(900)
+
 
 def test_engine_is_the_version_that_was_asked_for(camunda: CamundaClient) -> None:
     assert camunda.topology()["gatewayVersion"] == distribution.VERSION

@@ -16,6 +16,9 @@ from .waiting import wait_until
 
 StartFleet = Callable[..., Fleet]
 
+# The first test of a session may have to fetch 300 MB and start the engine.
+pytestmark = pytest.mark.timeout(900)
+
 
 @pytest.fixture
 def start_fleet(camunda_engine: CamundaEngine, name: str, tmp_path: Path) -> Iterator[StartFleet]:
