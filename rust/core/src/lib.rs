@@ -1,5 +1,7 @@
 //! jobfleet-core: activates jobs, dispatches them to worker processes, settles their outcomes and renews
 //! their leases. It knows no Python; the supervisor drives it through [`core::Core`].
 
+pub mod clock;
 pub mod link;
+pub mod permits;
 pub mod recorder;
