@@ -122,9 +122,10 @@ impl Engine for Camunda {
             404 if problem.title == "NOT_FOUND" => Verdict::Final,
             409 if problem.title == "INVALID_STATE" => Verdict::Final,
             400 if renewal && problem.mentions("is not active") => Verdict::Final,
-            400 | 413 => Verdict::Rejected(words(answer)),
+            400 | 413 => rejected(answer, 1),
+            // The same words also come while a leader changes, so one answer does not prove that it is the record.
             500 if problem.mentions("EXCEEDED_BATCH_RECORD_SIZE") || problem.mentions("MALFORMED_REQUEST") => {
-                Verdict::Rejected(words(answer))
+                rejected(answer, 3)
             }
             503 if problem.title.ends_with("PartitionNotFoundException") => Verdict::Stubborn(words(answer)),
             404 | 405 => Verdict::PathOutage(words(answer)),
@@ -137,12 +138,16 @@ impl Engine for Camunda {
 /// Judges an answer that does not come from the engine's job API: a router, a proxy, an ingress.
 fn judge_foreign(answer: &Answer) -> Verdict {
     match answer.status {
-        400 | 413 => Verdict::Rejected(words(answer)),
+        400 | 413 => rejected(answer, 1),
         404 | 405 => Verdict::PathOutage(words(answer)),
         503 => Verdict::Busy(words(answer)),
-        _ if answer.content_type == "text/html" => Verdict::PathOutage(words(answer)),
+        status if status < 500 && answer.content_type == "text/html" => Verdict::PathOutage(words(answer)),
         _ => Verdict::Ambiguous(words(answer)),
     }
+}
+
+fn rejected(answer: &Answer, certain_after: u32) -> Verdict {
+    Verdict::Rejected { words: words(answer), certain_after }
 }
 
 /// Backpressure in every encoding that 8.6 to 8.10 and the proxies before them have used.

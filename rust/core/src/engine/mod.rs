@@ -92,8 +92,13 @@ pub enum Verdict {
     Done,
     /// The job is no longer this fleet's: nothing more is sent.
     Final,
-    /// The engine refuses this command for good, in these words.
-    Rejected(String),
+    /// The engine refuses this command for good, in these words, once it has said so this many times.
+    Rejected {
+        /// What the engine says.
+        words: String,
+        /// How many such answers make it certain.
+        certain_after: u32,
+    },
     /// Not now; the command had no effect. Try again.
     Busy(String),
     /// The engine pushes back; the command had no effect.
