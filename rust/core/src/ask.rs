@@ -43,14 +43,18 @@ pub(crate) fn ask(demand: &Demand) -> Option<u64> {
     if demand.slots == 0 {
         return None;
     }
-    let target = target(demand);
-    let wanted = target.saturating_sub(demand.backlog);
-    // Below the low-water mark a poll would bring too few jobs to be worth its cost.
-    if wanted == 0 || (demand.backlog > 0 && wanted * 5 < target * 2) {
+    if demand.backlog > low_mark(demand) {
         return None;
     }
+    let wanted = target(demand).saturating_sub(demand.backlog);
     let bytes = demand.byte_budget.checked_div(demand.job_bytes).unwrap_or(MOST_JOBS);
     Some(wanted.min(MOST_JOBS).min(bytes.max(1)))
+}
+
+/// The backlog at and below which a poll is worth its cost.
+pub(crate) fn low_mark(demand: &Demand) -> u64 {
+    let target = target(demand);
+    (target * 3 / 5).min(target.saturating_sub(1))
 }
 
 /// How many jobs of the type should be here, running ones included.

@@ -17,15 +17,47 @@ const MOST_WAITING: usize = 10_000;
 #[serde(tag = "event", rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the members say what the variant names")]
 pub enum Event {
-    WorkerReady { worker: u64 },
-    WorkerStartFailed { worker: u64, error: String },
-    WorkerBroken { worker: u64, error: String },
-    WorkerDrained { worker: u64 },
-    Buried { worker: u64, reason: String, settled: u64, requeued: u64, handed_back: u64, jobs: Vec<StartedJob> },
-    Log { worker: u64, level: u8, r#type: Option<String>, key: Option<String>, record: Box<RawValue> },
-    Dropped { count: u64 },
-    Engine { state: EngineState, message: String },
-    JobRejected { r#type: String, key: String, message: String },
+    WorkerReady {
+        worker: u64,
+    },
+    WorkerStartFailed {
+        worker: u64,
+        error: String,
+    },
+    WorkerBroken {
+        worker: u64,
+        error: String,
+    },
+    WorkerDrained {
+        worker: u64,
+    },
+    Buried {
+        worker: u64,
+        reason: String,
+        settled: u64,
+        requeued: u64,
+        handed_back: u64,
+        jobs: Vec<StartedJob>,
+    },
+    Log {
+        worker: u64,
+        level: u8,
+        r#type: Option<String>,
+        key: Option<String>,
+        record: Box<RawValue>,
+    },
+    Dropped {
+        count: u64,
+    },
+    Engine {
+        state: EngineState,
+        message: String,
+    },
+    JobRejected {
+        r#type: String,
+        key: String,
+        message: String,
+    },
     Drained,
 }
 

@@ -134,7 +134,8 @@ fn nested_end(bytes: &[u8], at: usize) -> Option<usize> {
 /// A number or literal ends at the first byte that cannot be part of it; None when the text ends first.
 fn scalar_end(bytes: &[u8], at: usize) -> Option<usize> {
     let rest = bytes.get(at..)?;
-    let length = rest.iter().position(|byte| matches!(byte, b',' | b'}' | b']' | b' ' | b'\n' | b'\r' | b'\t'))?;
+    let length =
+        rest.iter().position(|byte| matches!(byte, b',' | b'}' | b']' | b' ' | b'\n' | b'\r' | b'\t'))?;
     (length > 0).then_some(at + length)
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::permits::Profile;
+use crate::recorder::LaneSpec;
 
 /// Settings of one core.
 #[derive(Debug, Clone, Deserialize)]
@@ -108,7 +109,7 @@ pub struct PoolSpec {
     /// Counts up with every reload.
     pub generation: u64,
     /// Kind and slots of each lane.
-    pub lanes: Vec<(String, u32)>,
+    pub lanes: Vec<LaneSpec>,
     /// The job types, in the order of their index on the link.
     pub types: Vec<TypeSpec>,
 }
@@ -134,7 +135,7 @@ pub struct TypeSpec {
 impl PoolSpec {
     /// One sentence on what is impossible in it; None when it can work.
     pub fn fault(&self) -> Option<String> {
-        if self.lanes.is_empty() || self.lanes.iter().any(|(_, slots)| *slots == 0) {
+        if self.lanes.is_empty() || self.lanes.iter().any(|lane| lane.slots == 0) {
             return Some(format!("pool {:?}: every lane needs at least one slot", self.name));
         }
         let bad = self.types.iter().find(|kind| {

@@ -117,7 +117,8 @@ pub(crate) struct PoolType {
 
 impl Pool {
     pub(crate) fn new(id: u32, spec: &PoolSpec, job_types: impl Iterator<Item = usize>) -> Self {
-        let lanes = spec.lanes.iter().map(|(_, slots)| PoolLane { slots: *slots as usize, ring: VecDeque::new() });
+        let lanes =
+            spec.lanes.iter().map(|lane| PoolLane { slots: lane.slots as usize, ring: VecDeque::new() });
         let types = spec.types.iter().zip(job_types).map(|(kind, job_type)| PoolType {
             job_type,
             lane: kind.lane,
@@ -233,6 +234,11 @@ impl WorkerLane {
     /// The highest number that was sent.
     pub(crate) fn highest(&self) -> u64 {
         self.first + self.sent.len() as u64 - 1
+    }
+
+    /// The lowest number that may still be out.
+    pub(crate) fn lowest(&self) -> u64 {
+        self.first
     }
 
     pub(crate) fn view(&self, slots: usize, type_index: usize) -> LaneView {

@@ -71,7 +71,8 @@ impl RunEstimate {
         self.mean_ns += (run - self.mean_ns) * Self::WEIGHT.max(1.0 / self.seen as f64);
         // Stochastic approximation: in balance when one run in ten lies above.
         let step = (self.mean_ns * 0.05).max(1.0);
-        self.p90_ns = if run > self.p90_ns { self.p90_ns + 9.0 * step } else { (self.p90_ns - step).max(1.0) };
+        self.p90_ns =
+            if run > self.p90_ns { self.p90_ns + 9.0 * step } else { (self.p90_ns - step).max(1.0) };
     }
 
     /// The mean run time; None before the first run.

@@ -56,8 +56,9 @@ impl Engine for Camunda {
         if answer.status != 200 {
             return Err(probe_failure(answer));
         }
-        let topology: Topology = serde_json::from_slice(&answer.body)
-            .map_err(|_| "the address answers, but not as Camunda's REST API does (no topology)".to_owned())?;
+        let topology: Topology = serde_json::from_slice(&answer.body).map_err(|_| {
+            "the address answers, but not as Camunda's REST API does (no topology)".to_owned()
+        })?;
         self.minor = minor_version(&topology.gateway_version);
         self.version = Some(topology.gateway_version);
         Ok(())
@@ -124,7 +125,9 @@ impl Engine for Camunda {
             400 if renewal && problem.mentions("is not active") => Verdict::Final,
             400 | 413 => rejected(answer, 1),
             // The same words also come while a leader changes, so one answer does not prove that it is the record.
-            500 if problem.mentions("EXCEEDED_BATCH_RECORD_SIZE") || problem.mentions("MALFORMED_REQUEST") => {
+            500 if problem.mentions("EXCEEDED_BATCH_RECORD_SIZE")
+                || problem.mentions("MALFORMED_REQUEST") =>
+            {
                 rejected(answer, 3)
             }
             503 if problem.title.ends_with("PartitionNotFoundException") => Verdict::Stubborn(words(answer)),

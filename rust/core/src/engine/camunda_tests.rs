@@ -3,7 +3,12 @@ use std::time::Duration;
 use super::*;
 
 fn answer(status: u16, content_type: &str, body: &str) -> Answer {
-    Answer { status, content_type: content_type.to_owned(), body: Bytes::copy_from_slice(body.as_bytes()), whole: true }
+    Answer {
+        status,
+        content_type: content_type.to_owned(),
+        body: Bytes::copy_from_slice(body.as_bytes()),
+        whole: true,
+    }
 }
 
 fn problem(status: u16, title: &str, detail: &str) -> Answer {
@@ -114,7 +119,8 @@ fn commands_carry_absolute_retries_and_the_token() {
         let request = engine.command(job, &Command::Settle(outcome));
         (request.path, serde_json::from_slice::<serde_json::Value>(&request.body).unwrap())
     };
-    let fail = Outcome::Fail { message: "x\"y".into(), retries: None, backoff_ms: Some(1000), variables: None };
+    let fail =
+        Outcome::Fail { message: "x\"y".into(), retries: None, backoff_ms: Some(1000), variables: None };
     let (path, sent) = body(fail);
     assert_eq!(path, "/v2/jobs/7/failure");
     assert_eq!(
@@ -123,7 +129,8 @@ fn commands_carry_absolute_retries_and_the_token() {
     );
     let (_, sent) = body(Outcome::HandBack { message: "m".into(), backoff_ms: 0 });
     assert_eq!(sent["retries"], 3);
-    let (path, sent) = body(Outcome::Complete { variables: Some(Bytes::from_static(b"{\"a\":1.0}")), result: None });
+    let (path, sent) =
+        body(Outcome::Complete { variables: Some(Bytes::from_static(b"{\"a\":1.0}")), result: None });
     assert_eq!(path, "/v2/jobs/7/completion");
     assert_eq!(sent, serde_json::json!({"variables":{"a":1.0},"jobLeaseToken":"t"}));
     let renew = engine.command(job, &Command::Renew(Duration::from_secs(5)));

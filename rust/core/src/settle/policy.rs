@@ -199,8 +199,7 @@ mod tests {
 
     #[test]
     fn a_record_that_is_too_large_is_rejected_after_three_tries() {
-        let rejected =
-            || Result::Answered(Verdict::Rejected { words: "too large".into(), certain_after: 3 });
+        let rejected = || Result::Answered(Verdict::Rejected { words: "too large".into(), certain_after: 3 });
         let at = |tries| next(&complete(), rejected(), &mut tried(tries), false, LEASE_END, EARLY);
         assert!(matches!(at(2), Next::Retry(_)));
         assert_eq!(at(3), Next::Rejected("too large".into()));

@@ -37,7 +37,8 @@ impl Address {
             Some(other) => return Err(fail(&format!("unknown scheme {other:?}, expected http"))),
             None => return Err(fail("the scheme is missing, expected http://HOST:PORT")),
         }
-        if uri.query().is_some() || uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+        if uri.query().is_some() || uri.authority().is_some_and(|authority| authority.as_str().contains('@'))
+        {
             return Err(fail("neither a query nor credentials belong into the address"));
         }
         let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(|| fail("the host is missing"))?;

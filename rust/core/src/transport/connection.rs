@@ -56,7 +56,8 @@ impl Connection {
             Kind::Polls => (64 * 1024, socket.as_fd().try_clone_to_owned().ok()),
         };
         let stream = Stream::new(socket, buffer_bytes);
-        let (sender, driver) = http1::Builder::new().handshake(stream).await.map_err(|error| unsent(&error))?;
+        let (sender, driver) =
+            http1::Builder::new().handshake(stream).await.map_err(|error| unsent(&error))?;
         let now = Instant::now();
         Ok(Self { sender, driver: Box::pin(driver), closed: false, born: now, used: now, handle })
     }
@@ -109,7 +110,8 @@ impl Connection {
             if unsent { SendError::Unsent(text) } else { SendError::Ambiguous(text) }
         })?;
         let (parts, body) = response.into_parts();
-        let content_type = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(media_type);
+        let content_type =
+            parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(media_type);
         let answer = Answer {
             status: parts.status.as_u16(),
             content_type: content_type.unwrap_or_default(),

@@ -42,7 +42,8 @@ pub(crate) struct Transport {
 
 impl Transport {
     pub(crate) fn new(address: Address) -> Self {
-        let host = HeaderValue::from_str(&address.authority()).unwrap_or(HeaderValue::from_static("localhost"));
+        let host =
+            HeaderValue::from_str(&address.authority()).unwrap_or(HeaderValue::from_static("localhost"));
         Self { address, host, authorization: RefCell::new(None), turn: Cell::new(0) }
     }
 
