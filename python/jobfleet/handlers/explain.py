@@ -40,7 +40,7 @@ def _sentence(given: str, where: str, error: BaseException) -> str:
 def _missing_module(given: str, where: str, missing: str) -> str:
     if where == given and f"{given}.".startswith(f"{missing}."):
         return f"{given!r} is not a file, a folder or an importable module; correct the name"
-    top = missing.split(".")[0]
+    top = missing.partition(".")[0]
     if top in sys.modules:
         return f"{where} imports {missing!r}, which does not exist; correct the name"
     return (
