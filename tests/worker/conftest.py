@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.worker.fleet import Worker, Zygote, become_subreaper
+from .fleet import Worker, Zygote, become_subreaper
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.worker.core_end import DEADLINE_S, CoreEnd
+from .core_end import DEADLINE_S, CoreEnd
 
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -130,7 +130,9 @@ class Zygote:
 
     def send(self, order: dict[str, Any], descriptors: list[int] | None = None) -> None:
         """Send one order."""
-        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors).tobytes())] if descriptors else []
+        rights = (
+            [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors).tobytes())] if descriptors else []
+        )
         self.control.sendmsg([json.dumps(order).encode()], rights)
 
     def close(self) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tests.worker.fleet import Worker
+from .fleet import Worker
 
 StartWorker = Callable[..., Worker]
 
