@@ -35,8 +35,8 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     hold: Annotated[
         Duration | None, Meta(description="How long the engine may hold an empty poll. Unset: by the engine's version.")
     ] = None
-    byte_budget: Annotated[ByteSize, Meta(description="Most bytes of jobs that wait in the supervisor.")] = ByteSize(
-        64 * 2**20
+    byte_budget: Annotated[ByteSize, Meta(description="The most bytes that one answer with jobs should have.")] = (
+        ByteSize(8 * 2**20)
     )
     outcome_connections_max: Annotated[
         int, Meta(ge=1, le=65_535, description="Most connections that report outcomes.")
