@@ -7,7 +7,10 @@ import contextlib
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from jobfleet.config.engine_url import EngineAddress
 from jobfleet.config.model import PoolPlan, Settings
@@ -29,34 +32,40 @@ _STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 _LONGEST_HOLD_S: Final = 10.0
 
 
+class Setup(msgspec.Struct, frozen=True, kw_only=True):
+    """What a fleet is made of."""
+
+    settings: Settings
+    plans: list[PoolPlan]
+    engine: EngineAddress
+    core: CoreLike
+    log: Log
+    notifier: Notifier
+    spawn: Callable[[], Spawned]
+    socket_path: Path
+
+
 class Fleet:
     """One supervisor. Everything happens on its loop; callbacks only."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        plans: list[PoolPlan],
-        engine: EngineAddress,
-        core: CoreLike,
-        log: Log,
-        spawn: Callable[[], Spawned],
-        notifier: Notifier,
-    ) -> None:
+    def __init__(self, setup: Setup) -> None:
+        core, log = setup.core, setup.log
         self._loop = asyncio.get_running_loop()
         self._log = log
-        self._notifier = notifier
+        self._notifier = setup.notifier
         self._stopped = asyncio.Event()
         self._exit_code = ExitCode.OK
-        self.settings = settings
-        self.engine = engine
+        self.settings = setup.settings
+        self.engine = setup.engine
+        self.socket_path = setup.socket_path
         self.core = core
         self.hub = Hub()
         self.life: LifeCycle[FleetState] = LifeCycle(FLEET_TRANSITIONS, FleetState.STARTING, log.error)
         self.started_at = time.time()
         self.reaper = Reaper(self._loop, log.error)
         self.drain = Drain(core, self, log, self._loop, self._finished)
-        around = Surroundings(core, self.reaper, self._loop, log, self.hub, spawn, self._pools_changed)
-        self.pools = [Pool(plan, around) for plan in plans]
+        around = Surroundings(core, self.reaper, self._loop, log, self.hub, setup.spawn, self._pools_changed)
+        self.pools = [Pool(plan, around) for plan in setup.plans]
         self.events = CoreEvents(core, self.pools, log, self.hub, self.drain.core_drained)
 
     async def run(self, spawned: list[Spawned]) -> ExitCode:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import time
 from typing import Final
@@ -11,31 +10,20 @@ from jobfleet.config.model import PoolPlan
 from jobfleet.supervisor.core import pool_spec
 from jobfleet.supervisor.crew import Crew
 from jobfleet.supervisor.lifecycle import POOL_TRANSITIONS, LifeCycle, PoolState, Reason
+from jobfleet.supervisor.loading import send_load
 from jobfleet.supervisor.log import Level
-from jobfleet.supervisor.messages import Load, Loaded, LoadFailed
+from jobfleet.supervisor.messages import Loaded, LoadFailed
 from jobfleet.supervisor.output import Output
 from jobfleet.supervisor.reaper import Exit
 from jobfleet.supervisor.restart import Backoff
 from jobfleet.supervisor.spawn import Spawned
 from jobfleet.supervisor.surroundings import Surroundings, Teller
-from jobfleet.supervisor.zygote import Zygote, send_load
+from jobfleet.supervisor.zygote import Zygote
 
 # Loading again at once cannot help: a person has to mend the handlers first.
 _RELOAD_PAUSE_S: Final = 1.0
 # A zygote leaves within milliseconds when its socket ends.
 _QUIT_S: Final = 1.0
-
-
-def load_request(plan: PoolPlan, generation: int = 1) -> Load:
-    """What a zygote of this pool has to load."""
-    return Load(
-        pool=plan.name,
-        generation=generation,
-        handlers=plan.handlers,
-        slots=plan.slots,
-        preload=plan.preload,
-        supervisor_pid=os.getpid(),
-    )
 
 
 class Pool:
@@ -223,7 +211,7 @@ class Pool:
             self._around.loop.call_later(max(_RELOAD_PAUSE_S, self._backoff.died(0.0)), self._replace_zygote)
             return
         try:
-            send_load(spawned, load_request(self.plan, self.generation))
+            send_load(spawned, self.plan, self.generation)
         except OSError as error:
             # It is dead already, which its pidfd tells.
             self._teller.say(Level.WARNING, f"the new zygote cannot be reached: {error}")

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from jobfleet.supervisor.messages import Fork, Forked, ForkFailed, Load, Loaded, LoadFailed, encode, read_reply
+from jobfleet.supervisor.messages import Fork, Forked, ForkFailed, Loaded, LoadFailed, encode, read_reply
 from jobfleet.supervisor.reaper import Child, Exit, Reaper
 from jobfleet.supervisor.spawn import Spawned
 
@@ -133,8 +133,3 @@ class Zygote:
         if self._control.fileno() >= 0:
             self._loop.remove_reader(self._control)
             self._control.close()
-
-
-def send_load(spawned: Spawned, request: Load) -> None:
-    """Ask a fresh zygote to load. Its socket is empty, so this does not block. Raises `OSError` when it is dead."""
-    spawned.control.send(encode(request))
