@@ -1,0 +1,59 @@
+//! What the jobs of one addition have in common; a job refers to it instead of carrying it.
+
+use std::cell::OnceCell;
+
+/// Jobs to add, all alike.
+#[derive(Clone, Debug)]
+pub struct NewJobs {
+    /// The job type that workers ask for.
+    pub job_type: String,
+    /// How many.
+    pub count: u64,
+    /// The variables: the text of a JSON object.
+    pub variables: String,
+    /// The task headers: the text of a JSON object.
+    pub headers: String,
+    /// Tries left.
+    pub retries: i32,
+    /// Higher is activated first.
+    pub priority: i32,
+    /// The tenant that owns them.
+    pub tenant: String,
+}
+
+impl NewJobs {
+    /// `count` jobs of `job_type` without variables, with three tries.
+    pub fn new(job_type: impl Into<String>, count: u64) -> Self {
+        Self {
+            job_type: job_type.into(),
+            count,
+            variables: "{}".into(),
+            headers: "{}".into(),
+            retries: 3,
+            priority: 0,
+            tenant: "<default>".into(),
+        }
+    }
+
+    /// The same jobs with these variables, the text of a JSON object.
+    #[must_use]
+    pub fn variables(mut self, variables: impl Into<String>) -> Self {
+        self.variables = variables.into();
+        self
+    }
+}
+
+/// The common part of jobs that were added together.
+pub(crate) struct Blueprint {
+    pub(crate) jobs: NewJobs,
+    pub(crate) queue: u32,
+    pub(crate) endless: bool,
+    /// Room for wire dialects to keep what they rendered once: the bytes that all these jobs share.
+    pub(crate) rendered: [OnceCell<Vec<Vec<u8>>>; 3],
+}
+
+impl Blueprint {
+    pub(super) fn new(jobs: &NewJobs, queue: u32, endless: bool) -> Self {
+        Self { jobs: jobs.clone(), queue, endless, rendered: Default::default() }
+    }
+}
