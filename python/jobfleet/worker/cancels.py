@@ -1,8 +1,11 @@
 """Jobs whose outcome is no longer wanted."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from jobfleet._core import Link
+if TYPE_CHECKING:
+    from jobfleet._core import Link
+
 
 _REMEMBERED = 4096
 """More than a process has slots, so that no running job is forgotten; old entries have long ended."""
@@ -11,7 +14,7 @@ _REMEMBERED = 4096
 class Cancels:
     """Hands cancellations to the lanes: a task is cancelled, a sync handler sees `job.cancelled`."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: "Link") -> None:
         self._link = link
         self._known: dict[tuple[int, int], str] = {}
         self._listeners: dict[int, Callable[[int, str], None]] = {}

@@ -2,16 +2,18 @@
 
 import os
 from collections.abc import Callable
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from jobfleet._core import Link
 from jobfleet.worker.output import detach_output, finish_output
+
+if TYPE_CHECKING:
+    from jobfleet._core import Link
 
 
 class ForkGuard:
     """Knows which process is the worker. The child of a handler has no way to settle or take jobs."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: "Link") -> None:
         self._pid = os.getpid()
         self._link = link
         self._forgotten: list[Callable[[], None]] = []

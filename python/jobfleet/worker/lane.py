@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from jobfleet._core import Link
 from jobfleet.handlers.binding import Binding
 from jobfleet.handlers.state import State
 from jobfleet.worker.cancels import Cancels
@@ -11,12 +11,15 @@ from jobfleet.worker.fork_guard import ForkGuard
 from jobfleet.worker.records import LaneContext
 from jobfleet.worker.settle import Settler
 
+if TYPE_CHECKING:
+    from jobfleet._core import Link
+
 
 @dataclass(frozen=True)
 class Surroundings:
     """What the lanes of one worker process share."""
 
-    link: Link
+    link: "Link"
     bindings: Sequence[Binding]
     """In type-index order."""
     state: State

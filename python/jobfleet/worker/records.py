@@ -1,12 +1,14 @@
 """Log records of jobs, as JSON for the link."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from jobfleet._core import Link
 from jobfleet.handlers.state import State
 from jobfleet.worker.cancels import Cancels
+
+if TYPE_CHECKING:
+    from jobfleet._core import Link
 
 LONGEST_LINE_BYTES = 16 * 1024
 """A record or printed line is cut here: one job must not fill the logs of a host."""
@@ -17,7 +19,7 @@ class LaneContext:
 
     __slots__ = ("_cancels", "_lane", "_link", "state")
 
-    def __init__(self, link: Link, lane: int, state: State, cancels: Cancels) -> None:
+    def __init__(self, link: "Link", lane: int, state: State, cancels: Cancels) -> None:
         self._link = link
         self._lane = lane
         self._cancels = cancels

@@ -3,9 +3,8 @@
 import contextlib
 import sys
 import traceback
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jobfleet._core import Link
 from jobfleet.handlers.backoff import Backoff, backoff_for
 from jobfleet.handlers.binding import Binding
 from jobfleet.handlers.completion import Completion
@@ -17,11 +16,14 @@ from jobfleet.worker.encode import NotEncodable, encode, encode_completion
 from jobfleet.worker.failure_text import cut, failure_text
 from jobfleet.worker.fork_guard import ForkGuard
 
+if TYPE_CHECKING:
+    from jobfleet._core import Link
+
 
 class Settler:
     """Turns exceptions and unusual results of one lane's jobs into outcomes."""
 
-    def __init__(self, link: Link, lane: int, guard: ForkGuard) -> None:
+    def __init__(self, link: "Link", lane: int, guard: ForkGuard) -> None:
         self._link = link
         self._lane = lane
         self._guard = guard

@@ -47,6 +47,13 @@ impl ForkGuard {
     pub fn is_owner(&self) -> bool {
         self.word.load(Ordering::Relaxed) == self.token
     }
+
+    /// Differs between a process and those forked from it; never zero.
+    #[inline]
+    #[must_use]
+    pub fn token(&self) -> u64 {
+        self.token
+    }
 }
 
 fn wiped_on_fork() -> io::Result<&'static AtomicU64> {

@@ -5,6 +5,7 @@
 //!
 //! The core's end: [`socket_pair`] makes the descriptors, the `encode_*` functions fill a write buffer, and a
 //! [`FrameReader`] of [`ToCore`] takes what was read. A [`FrameError`] ends that worker, never the core.
+//! The worker's end is [`worker_end::WorkerEnd`].
 //! This module knows no engine, no Python and no runtime.
 
 mod decode;
@@ -12,6 +13,7 @@ mod encode;
 mod frame;
 mod outcome;
 mod reader;
+pub mod worker_end;
 
 pub use encode::{
     encode_cancel, encode_drain, encode_job, encode_job_head, encode_log, encode_logs_dropped,

@@ -77,3 +77,21 @@ impl Outcome {
         }
     }
 }
+
+impl OutcomeRef<'_> {
+    /// About how many bytes its frame takes, never too few.
+    pub(super) fn frame_bytes(&self) -> usize {
+        const FIXED: usize = 64;
+        let members = match self {
+            Self::Complete { variables, result } => {
+                [variables.map(<[u8]>::len), result.map(<[u8]>::len), None]
+            }
+            Self::Fail { message, variables, .. } => [Some(message.len()), variables.map(<[u8]>::len), None],
+            Self::Error { code, message, variables } => {
+                [Some(code.len()), message.map(str::len), variables.map(<[u8]>::len)]
+            }
+            Self::HandBack { message, .. } => [Some(message.len()), None, None],
+        };
+        members.into_iter().flatten().fold(FIXED, usize::saturating_add)
+    }
+}

@@ -12,8 +12,10 @@ mod core_side;
 mod layout;
 mod mapping;
 mod word;
+mod worker_side;
 
 pub use core_side::Recorder;
+pub use worker_side::{Start, WorkerRecorder};
 
 use serde::{Deserialize, Serialize};
 
