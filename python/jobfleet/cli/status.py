@@ -7,6 +7,8 @@ import typer
 
 from jobfleet.cli.client import fetch, socket_path
 
+_LEAST_WIDTH = 120
+
 
 def status(
     json: Annotated[bool, typer.Option("--json", help="Print the answer of the control API as it is.")] = False,
@@ -25,4 +27,7 @@ def status(
     from jobfleet.cli.tables import status_view  # noqa: PLC0415
     from jobfleet.supervisor.status import read_fleet_status  # noqa: PLC0415
 
-    Console().print(status_view(read_fleet_status(body)))
+    console = Console()
+    # Narrower tables would break their words.
+    console.width = max(console.width, _LEAST_WIDTH)
+    console.print(status_view(read_fleet_status(body)))

@@ -79,18 +79,22 @@ class CoreEvents:
 
     def _record(self, event: messages.Log) -> None:
         _, worker = self._find(event.worker)
-        fields = dict(event.record)
-        message = str(fields.pop("message", ""))
-        if event.key is not None:
-            fields = {"type": event.type, "key": event.key, **fields}
+        record = event.record
+        fields = {
+            "type": event.type,
+            "key": event.key,
+            "fields": record.fields,
+            "stream": record.stream,
+            "cut": record.cut or None,
+        }
         source = worker.output.source if worker else "worker"
         account = worker.output.account if worker else self._log.account
-        self._log.line(Level.of(event.level), source, message, fields, account)
+        self._log.line(Level.of(event.level), source, record.message, fields, account)
 
     def _engine(self, event: messages.EngineState) -> None:
         self.engine_state = event.state
         say = self._log.info if event.state == "up" else self._log.warning
-        say(f"the engine is {event.state}" + (f": {event.message}" if event.message else ""))
+        say(event.message or f"the engine is {event.state}", engine=event.state)
         self._hub.publish("engine", state=event.state, message=event.message)
 
     def _buried(self, event: messages.Buried) -> None:
@@ -101,4 +105,13 @@ class CoreEvents:
                 f"{event.requeued} for other workers, {event.handed_back} handed back",
                 keys=keys or None,
             )
-        self._hub.publish("worker_buried", **msgspec.to_builtins(event))
+        jobs = msgspec.to_builtins(event.jobs)
+        self._hub.publish(
+            "worker_buried",
+            worker=event.worker,
+            reason=event.reason,
+            settled=event.settled,
+            requeued=event.requeued,
+            handed_back=event.handed_back,
+            jobs=jobs,
+        )

@@ -69,7 +69,7 @@ class Output:
             return
         text = line[:LINE_BYTES].decode(errors="replace").rstrip("\r")
         cut = len(line) - LINE_BYTES
-        self._log.line(Level.INFO, self.source, text, {"cut": "yes"} if cut > 0 else {}, self.account)
+        self._log.line(Level.INFO, self.source, text, {"cut": True} if cut > 0 else {}, self.account)
 
     def _close(self) -> None:
         if self._fd < 0:
