@@ -93,17 +93,18 @@ def _is_open_loop(candidate: Any) -> bool:
 
 def _sockets(before: dict[int, str]) -> Iterator[str]:
     python_sockets = {obj.fileno(): obj for obj in gc.get_objects() if isinstance(obj, socket.socket)}
-    own = {
-        end.fileno()
-        for loop in _open_loops()
-        for end in (getattr(loop, "_ssock", None), getattr(loop, "_csock", None))
-        if end
-    }
+    own = {end.fileno() for loop in _open_loops() for end in _self_pipe(loop)}
     for descriptor, meaning in open_descriptors().items():
         if not meaning.startswith("socket:") or before.get(descriptor) == meaning or descriptor in own:
             continue
         holder = _holding_module(python_sockets[descriptor]) if descriptor in python_sockets else "a handler module"
         yield f"{holder} opens {_described(descriptor)} while it is imported, which workers would share; {_REMEDY}"
+
+
+def _self_pipe(loop: Any) -> list[socket.socket]:
+    """The sockets with which a loop wakes itself; it is named itself."""
+    ends = (getattr(loop, "_ssock", None), getattr(loop, "_csock", None))
+    return [end for end in ends if isinstance(end, socket.socket)]
 
 
 def _described(descriptor: int) -> str:

@@ -26,35 +26,30 @@ class LaneContext:
         self.state = state
 
     def log(self, number: int, level: int, message: str, fields: dict[str, Any]) -> None:
-        """Send one record: `message`, and `fields` if there are any."""
+        """Send one record: `fields` and `message`."""
         self._link.log(level, self._lane, number, encode_record(message, fields))
 
     def printed(self, number: int, level: int, line: str, stream: str) -> None:
         """Send one line that job `number` printed to `stream` (stdout or stderr)."""
-        self._link.log(level, self._lane, number, encode_record(line, None, stream))
+        self._link.log(level, self._lane, number, encode_record(line, {}, stream))
 
     def cancelled(self, number: int) -> bool:
         """Whether the outcome of job `number` is no longer wanted."""
         return (self._lane, number) in self._cancels
 
 
-def encode_record(message: str, fields: dict[str, Any] | None = None, stream: str | None = None) -> bytes:
-    """`{"message", "fields"?, "stream"?}` of at most `LONGEST_LINE_BYTES`; whatever is not JSON becomes text."""
-    record: dict[str, Any] = {"message": _text(message)}
-    if fields:
-        record["fields"] = fields
-    if stream is not None:
-        record["stream"] = stream
+def encode_record(message: str, fields: dict[str, Any], stream: str | None = None) -> bytes:
+    """The fields and `message`, beside them `stream`, in at most `LONGEST_LINE_BYTES`; what is not JSON becomes text."""
+    own = {"message": _text(message)} | ({} if stream is None else {"stream": stream})
     try:
-        encoded = orjson.dumps(record, _text, orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY)
+        encoded = orjson.dumps({**fields, **own}, _text, orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY)
     except TypeError:
-        record["fields"] = {_text(name): _text(value) for name, value in (fields or {}).items()}
-        encoded = orjson.dumps(record)
+        encoded = orjson.dumps({_text(name): _text(value) for name, value in fields.items()} | own)
     if len(encoded) <= LONGEST_LINE_BYTES:
         return encoded
     # A character takes at most six bytes of JSON.
-    kept = record["message"][: (LONGEST_LINE_BYTES - 64) // 6]
-    return orjson.dumps({"message": kept, "cut": True} | ({} if stream is None else {"stream": stream}))
+    own["message"] = own["message"][: (LONGEST_LINE_BYTES - 64) // 6]
+    return orjson.dumps(own | {"cut": True})
 
 
 def _text(value: object) -> str:

@@ -37,7 +37,8 @@ class Unloaded(msgspec.Struct):
 def double_fork(become: Callable[[int, int], NoReturn]) -> int:
     """Fork a process that is nobody's child here, and return its id. Raises OSError.
 
-    In it, `become(between, written)` runs: the process between it and the zygote, and a descriptor to close. The supervisor, a sub-reaper, adopts it, so that it outlives the zygote.
+    In it, `become(between, written)` runs: the process between it and the zygote, and a descriptor to close. The
+    supervisor, a sub-reaper, adopts it, so that it outlives the zygote.
     """
     finish_output()
     readable, writable = os.pipe()

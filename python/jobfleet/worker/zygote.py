@@ -8,6 +8,7 @@ import argparse
 import gc
 import os
 import sys
+import traceback
 from typing import NoReturn
 
 import msgspec

@@ -13,37 +13,37 @@ use jobfleet_localengine::{Dialect, Engine, NewJobs, Options};
 use serde_json::{Value, json};
 
 /// Nothing here takes this long unless it hangs.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-pub struct Fleet {
-    pub engine: Engine,
-    pub core: Arc<Core>,
+pub(crate) struct Fleet {
+    pub(crate) engine: Engine,
+    pub(crate) core: Arc<Core>,
     seen: Vec<Value>,
 }
 
 /// What a thread does with each job: the bytes of the job go in.
-pub type Handler = Arc<dyn Fn(&[u8]) -> Reply + Send + Sync>;
+pub(crate) type Handler = Arc<dyn Fn(&[u8]) -> Reply + Send + Sync>;
 
 #[derive(Clone)]
-pub enum Reply {
+pub(crate) enum Reply {
     Complete,
     Fail(String),
     Error(String),
 }
 
-pub struct Worker {
-    pub id: u64,
+pub(crate) struct Worker {
+    pub(crate) id: u64,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Fleet {
     /// Core and engine with a pool of one main lane that serves these types.
-    pub fn new(dialect: Dialect, types: &[(&str, u64)]) -> Self {
+    pub(crate) fn new(dialect: Dialect, types: &[(&str, u64)]) -> Self {
         Self::with(dialect, types, json!({}))
     }
 
-    pub fn with(dialect: Dialect, types: &[(&str, u64)], more: Value) -> Self {
+    pub(crate) fn with(dialect: Dialect, types: &[(&str, u64)], more: Value) -> Self {
         let engine = Engine::start(Options { dialect, ..Options::default() }).unwrap();
         let mut settings = json!({
             "engine": {"kind": "camunda", "url": format!("http://{}", engine.addr())},
@@ -62,12 +62,12 @@ impl Fleet {
         Self { engine, core, seen: Vec::new() }
     }
 
-    pub fn add_jobs(&self, job_type: &str, count: u64) {
+    pub(crate) fn add_jobs(&self, job_type: &str, count: u64) {
         self.engine.add_jobs(NewJobs::new(job_type, count)).unwrap();
     }
 
     /// A worker whose handler is `reply`.
-    pub fn worker(&self, reply: impl Fn(&[u8]) -> Reply + Send + Sync + 'static) -> Worker {
+    pub(crate) fn worker(&self, reply: impl Fn(&[u8]) -> Reply + Send + Sync + 'static) -> Worker {
         let WorkerEnds { worker, link, recorder } = self.core.add_worker(0).unwrap();
         let lanes = [LaneSpec { kind: LaneKind::Main, slots: 1 }];
         let end = WorkerEnd::open(link, recorder, &lanes).unwrap();
@@ -79,11 +79,15 @@ impl Fleet {
     }
 
     /// Waits for an event of this kind.
-    pub fn event(&mut self, kind: &str) -> Value {
+    pub(crate) fn event(&mut self, kind: &str) -> Value {
         let deadline = Instant::now() + PATIENCE;
         loop {
             self.seen.extend(
-                self.core.take_events().unwrap().iter().map(|event| serde_json::from_slice::<Value>(event).unwrap()),
+                self.core
+                    .take_events()
+                    .unwrap()
+                    .iter()
+                    .map(|event| serde_json::from_slice::<Value>(event).unwrap()),
             );
             if let Some(index) = self.seen.iter().position(|event| event["event"] == kind) {
                 return self.seen.remove(index);
@@ -93,16 +97,16 @@ impl Fleet {
         }
     }
 
-    pub fn status(&self) -> Value {
+    pub(crate) fn status(&self) -> Value {
         serde_json::from_slice(&self.core.status().unwrap()).unwrap()
     }
 
-    pub fn account(&self) -> Value {
+    pub(crate) fn account(&self) -> Value {
         serde_json::to_value(self.engine.account()).unwrap()
     }
 
     /// Waits until the engine's account satisfies `done`.
-    pub fn until(&self, what: &str, done: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) fn until(&self, what: &str, done: impl Fn(&Value) -> bool) -> Value {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let account = self.account();
@@ -114,7 +118,7 @@ impl Fleet {
         }
     }
 
-    pub fn until_status(&self, what: &str, done: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) fn until_status(&self, what: &str, done: impl Fn(&Value) -> bool) -> Value {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let status = self.status();
@@ -127,7 +131,7 @@ impl Fleet {
     }
 
     /// Nothing was lost, expired or settled twice.
-    pub fn assert_clean(&self) {
+    pub(crate) fn assert_clean(&self) {
         let account = self.account();
         for word in ["lost", "expired", "settled_twice", "foreign"] {
             assert_eq!(account[word], 0, "{word}: {account}");
@@ -137,7 +141,7 @@ impl Fleet {
 
 impl Worker {
     /// The worker ends without a word, as if killed: its link closes wherever it stands.
-    pub fn kill(mut self) -> u64 {
+    pub(crate) fn kill(mut self) -> u64 {
         self.stop.store(true, Ordering::Release);
         self.thread.take().unwrap().join().unwrap();
         self.id
@@ -155,7 +159,9 @@ fn serve(end: &WorkerEnd, handler: &Handler, stop: &AtomicBool) {
                     return;
                 }
                 let outcome = match &reply {
-                    Reply::Complete => OutcomeRef::Complete { variables: Some(b"{\"done\":true}"), result: None },
+                    Reply::Complete => {
+                        OutcomeRef::Complete { variables: Some(b"{\"done\":true}"), result: None }
+                    }
                     Reply::Fail(message) => {
                         OutcomeRef::Fail { message, retries: None, backoff_ms: None, variables: None }
                     }
