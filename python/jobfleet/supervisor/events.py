@@ -79,17 +79,11 @@ class CoreEvents:
 
     def _record(self, event: messages.Log) -> None:
         _, worker = self._find(event.worker)
-        record = event.record
-        fields = {
-            "type": event.type,
-            "key": event.key,
-            "fields": record.fields,
-            "stream": record.stream,
-            "cut": record.cut or None,
-        }
+        fields = {**event.record, "type": event.type, "key": event.key}
+        message = str(fields.pop("message", ""))
         source = worker.output.source if worker else "worker"
         account = worker.output.account if worker else self._log.account
-        self._log.line(Level.of(event.level), source, record.message, fields, account)
+        self._log.line(Level.of(event.level), source, message, fields, account)
 
     def _engine(self, event: messages.EngineState) -> None:
         self.engine_state = event.state

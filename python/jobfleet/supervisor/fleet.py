@@ -153,6 +153,7 @@ class Fleet:
     def _finished(self, reason: Reason, code: ExitCode) -> None:
         if self.life.state is FleetState.DRAINING:
             self.life.leave(reason)
+            self._log.info(f"stopped: {reason.value}")
         self._exit_code = code
         self._stopped.set()
 

@@ -66,12 +66,10 @@ class Log:
     def _format(self, level: Level, source: str, message: str, fields: dict[str, Any]) -> bytes:
         if self._shape == "json":
             record = {"ts": _utc(), "level": level.name.lower(), "source": source, "message": message}
-            record |= {name: value for name, value in fields.items() if value is not None}
+            record |= {name: value for name, value in fields.items() if value is not None and name not in record}
             return _encode(record) + b"\n"
         when = time.strftime("%H:%M:%S") if self._is_terminal else _utc()
-        # What a handler logged stands beside what the fleet knows; JSON keeps the two apart.
-        flat = {**fields, **(fields.get("fields") or {}), "fields": None, "stream": None}
-        tail = "".join(f" {name}={_shown(value)}" for name, value in flat.items() if value is not None)
+        tail = "".join(f" {name}={_shown(value)}" for name, value in fields.items() if value is not None)
         first, *more = message.split("\n")
         head = f"{when} {level.name.lower():7} {source}  "
         lines = [f"{head}{first}{tail}", *(f"{head}  {line}" for line in more if line)]

@@ -122,21 +122,12 @@ class Buried(msgspec.Struct, tag_field="event", tag="buried"):
     jobs: list[JobRef] = []
 
 
-class Record(msgspec.Struct):
-    """What a handler logged or printed."""
-
-    message: str = ""
-    fields: dict[str, Any] | None = None
-    stream: str | None = None
-    cut: bool = False
-
-
 class Log(msgspec.Struct, tag_field="event", tag="log"):
     """A record of `job.log`, or a line that a handler printed."""
 
     worker: int
     level: int
-    record: Record
+    record: dict[str, Any]
     type: str | None = None
     key: str | int | None = None
 
