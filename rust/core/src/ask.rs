@@ -8,6 +8,9 @@ const SHORTEST_AHEAD: Duration = Duration::from_millis(25);
 /// While the rate of settled jobs is still unknown or small, this many jobs per slot are not too many to hold.
 const SLOW_START_PER_SLOT: u64 = 64;
 
+/// The rate may be this much higher than measured; it is what lets a rate grow that was bounded by too few jobs.
+const HEADROOM: f64 = 1.5;
+
 /// The largest number of jobs in one answer: beyond this a larger answer saves nothing and only bloats.
 const MOST_JOBS: u64 = 4_096;
 
@@ -65,7 +68,7 @@ fn target(demand: &Demand) -> u64 {
     let ahead = SHORTEST_AHEAD.max(demand.round_trip * 2);
     let work = per(ahead, p90, demand.slots) + demand.slots;
     let by_lease = per(demand.lease / 4, p90, demand.slots).max(1);
-    let by_rate = (demand.rate * ahead.as_secs_f64() * 2.0) as u64 + SLOW_START_PER_SLOT * demand.slots;
+    let by_rate = (demand.rate * ahead.as_secs_f64() * HEADROOM) as u64 + SLOW_START_PER_SLOT * demand.slots;
     let target = work.min(by_lease).min(by_rate).max(1);
     if demand.backlog == 0 && is_long(p90) { target.min(share(demand)).max(1) } else { target }
 }
@@ -132,7 +135,7 @@ mod tests {
         let near = Demand { p90: Some(Duration::from_micros(5)), rate: 20_000.0, ..demand() };
         let far = Demand { round_trip: Duration::from_millis(50), ..near };
         assert!(ask(&far) > ask(&near));
-        assert_eq!(ask(&near), Some(1_000 + 128));
+        assert_eq!(ask(&near), Some(750 + 128));
     }
 
     #[test]

@@ -101,10 +101,10 @@ impl Outcomes {
         self.queue.borrow_mut().pop_front()
     }
 
-    fn answered(&self, fleet: &Rc<Fleet>) {
+    fn answered(&self, fleet: &Rc<Fleet>, latency: Duration) {
         let waiting = self.queue.borrow().len();
         let before = self.sizer.borrow().limit();
-        self.sizer.borrow_mut().answered(waiting, now());
+        self.sizer.borrow_mut().answered(latency, waiting, now());
         // A larger limit is used at once: what waits is given to the lanes that it allows.
         for _ in before..self.sizer.borrow().limit() {
             let Some(work) = self.queue.borrow_mut().pop_front() else { break };
@@ -181,8 +181,9 @@ async fn deliver(fleet: &Rc<Fleet>, connection: &mut Option<Connection>, mut wor
     if !policy::may_send(&work.command, &work.history, lease.end, now()) {
         return fleet.conclude(work, Next::Expired);
     }
+    let sent_at = now();
     work.history.tries += 1;
-    work.history.first_sent.get_or_insert_with(now);
+    work.history.first_sent.get_or_insert(sent_at);
     let result = match exchange(fleet, connection, &work).await {
         Ok(verdict) => policy::Result::Answered(verdict),
         Err(SendError::Unsent(message)) => {
@@ -191,7 +192,7 @@ async fn deliver(fleet: &Rc<Fleet>, connection: &mut Option<Connection>, mut wor
         }
         Err(SendError::Ambiguous(_) | SendError::Cut(_)) => policy::Result::Unanswered,
     };
-    fleet.outcomes.answered(fleet);
+    fleet.outcomes.answered(fleet, now().saturating_sub(sent_at));
     note_health(fleet, &result);
     let fenced = fleet.capabilities().fencing;
     let next = policy::next(&work.command, result, &mut work.history, fenced, lease.end, now());
