@@ -1,0 +1,16 @@
+"""An explicit completion."""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What a handler returns when variables alone do not say it.
+
+    `variables` is anything that a handler may return; `result` is the engine's own result object (for Camunda the
+    `result` member of a completion: task listeners and ad-hoc sub-processes), sent as it is.
+    """
+
+    variables: Any = None
+    result: Any = None

@@ -1,0 +1,129 @@
+"""`@handler`: declares a function as the handler of a job type."""
+
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn, TypeVar, get_args
+
+from jobfleet.handlers.backoff import DEFAULT_BACKOFF, Backoff, BackoffOption
+from jobfleet.handlers.duration import Duration, to_ms
+from jobfleet.handlers.errors import HandlerOptionError
+from jobfleet.handlers.job import Job
+from jobfleet.handlers.registry import REGISTRY, Options, Registration, Source
+from jobfleet.handlers.spec import Strategy
+
+Handler = TypeVar("Handler", bound=Callable[[Job[Any]], Any])
+
+SHORTEST_LEASE_MS = 100
+"""Renewal happens at half the lease; below this the request itself would take that long."""
+MOST_SLOTS = 10_000
+_NAMES = ("slots", "lease", "fetch", "strategy", "backoff", "retry_bad_data")
+
+
+def handler(
+    type: str,
+    *,
+    slots: int | None = None,
+    lease: Duration = 60.0,
+    fetch: Sequence[str] | None = None,
+    strategy: Strategy | None = None,
+    backoff: BackoffOption = DEFAULT_BACKOFF,
+    retry_bad_data: bool = False,
+    **unknown: NoReturn,
+) -> Callable[[Handler], Handler]:
+    """Declare the decorated function as the handler of job type `type`. The function itself stays as it is.
+
+    `slots`: how many jobs of this type run at once in one process; 1 for `def`, 64 for `async def`.
+    `lease`: for how long the engine reserves an activated job; it is renewed at half while the handler runs.
+    `fetch`: names of the variables to fetch, or `"all"`; by default those that the declared type names.
+    `strategy`: `"main"`, `"threads"` or `"loop"`; by default `async def` runs on the loop, `def` in the main thread,
+    with more than one slot in that many threads.
+    `backoff`: the pause after a failure, one for all or one per exception class.
+    `retry_bad_data`: variables that do not fit the declared type, and results that cannot be encoded, fail the job
+    with no retries left, since neither heals by trying again; True makes them cost one retry like any failure.
+
+    Raises HandlerOptionError for an option that cannot work.
+    """
+    if unknown:
+        raise HandlerOptionError(_unknown_option(next(iter(unknown))))
+    options = Options(
+        type=_type(type),
+        slots=_slots(slots),
+        lease_ms=_lease_ms(lease),
+        fetch=_fetch(fetch),
+        fetch_all=fetch == "all",
+        strategy=_strategy(strategy),
+        backoff=_backoff(backoff),
+        retry_bad_data=_flag("retry_bad_data", retry_bad_data),
+    )
+
+    def register(function: Handler) -> Handler:
+        if not callable(function):
+            raise HandlerOptionError(f"@handler({type!r}) decorates {function!r}, which cannot be called")
+        REGISTRY.handlers.append(Registration(function, options, Source.of(function)))
+        return function
+
+    return register
+
+
+def _unknown_option(name: str) -> str:
+    near = difflib.get_close_matches(name, _NAMES, n=1)
+    advice = f"did you mean {near[0]!r}?" if near else f"the options are {', '.join(_NAMES)}"
+    return f"@handler has no option {name!r}; {advice}"
+
+
+def _type(value: object) -> str:
+    if callable(value):
+        raise HandlerOptionError('@handler lacks the job type; write @handler("the-type")')
+    if not isinstance(value, str) or not value.strip():
+        raise HandlerOptionError(f"the job type is {value!r}; give a non-empty text")
+    return value
+
+
+def _slots(value: object) -> int | None:
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MOST_SLOTS:
+        raise HandlerOptionError(f"slots is {value!r}; give a whole number from 1 to {MOST_SLOTS}")
+    return value
+
+
+def _lease_ms(value: Duration) -> int:
+    try:
+        lease_ms = to_ms(value, "lease")
+    except ValueError as wrong:
+        raise HandlerOptionError(str(wrong)) from None
+    if lease_ms < SHORTEST_LEASE_MS:
+        raise HandlerOptionError(f"lease is {value!r}; give at least {SHORTEST_LEASE_MS} ms")
+    return lease_ms
+
+
+def _fetch(value: object) -> tuple[str, ...] | None:
+    if value is None or value == "all":
+        return None
+    names = tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else ()
+    if not names or not all(isinstance(name, str) and name for name in names):
+        raise HandlerOptionError(f'fetch is {value!r}; give a list of variable names, or "all"')
+    return names
+
+
+def _strategy(value: Strategy | None) -> Strategy | None:
+    if value is not None and value not in get_args(Strategy):
+        raise HandlerOptionError(f'strategy is {value!r}; give "main", "threads" or "loop"')
+    return value
+
+
+def _backoff(value: object) -> BackoffOption:
+    if isinstance(value, Backoff):
+        return value
+    if isinstance(value, Mapping) and all(
+        isinstance(error, type) and issubclass(error, BaseException) and isinstance(pause, Backoff)
+        for error, pause in value.items()
+    ):
+        return dict(value)
+    raise HandlerOptionError(f"backoff is {value!r}; give a Backoff, or a dict from exception classes to Backoff")
+
+
+def _flag(name: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise HandlerOptionError(f"{name} is {value!r}; give True or False")
+    return value

@@ -1,0 +1,62 @@
+"""Errors: those that a handler raises on purpose, and those of loading handlers."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jobfleet.handlers.backoff import Backoff
+
+
+class LoadError(Exception):
+    """Handlers cannot be loaded. `str()` is one sentence: what, where, and what to do about it.
+
+    `path` and `line` locate the cause where they are known; `detail` is the traceback text, if there is one.
+    """
+
+    def __init__(self, message: str, *, path: str | None = None, line: int | None = None, detail: str = "") -> None:
+        super().__init__(message)
+        self.path = path
+        self.line = line
+        self.detail = detail
+
+
+class HandlerOptionError(ValueError):
+    """A decorator got an option that cannot work. Loading turns it into a `LoadError` with file and line."""
+
+
+class JobError(Exception):
+    """Raise it to throw a BPMN error: `code` selects the catching event.
+
+    `variables` (a mapping, Struct, dataclass or pydantic model) are visible to that event.
+    """
+
+    def __init__(self, code: str, message: str | None = None, variables: Any = None) -> None:
+        super().__init__(code, message)
+        self.code = code
+        self.message = message
+        self.variables = variables
+
+    def __str__(self) -> str:
+        return self.code if self.message is None else f"{self.code}: {self.message}"
+
+
+class JobFailure(Exception):
+    """Raise it to fail the job in exactly this way.
+
+    `retries` is the number that is left afterwards, None one less than the job has. `backoff` is the pause before the
+    next try: seconds, a text such as `"5s"`, a timedelta or a `Backoff`; None takes the handler's own.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        retries: int | None = None,
+        backoff: "float | str | timedelta | Backoff | None" = None,
+        variables: Mapping[str, Any] | Any = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.retries = retries
+        self.backoff = backoff
+        self.variables = variables

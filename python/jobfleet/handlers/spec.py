@@ -1,0 +1,33 @@
+"""What the rest of jobfleet knows about a loaded handler."""
+
+from typing import Literal
+
+import msgspec
+
+Strategy = Literal["main", "threads", "loop"]
+"""Where a handler runs: the main thread, a pool of threads, the asyncio loop."""
+
+
+class HandlerSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """One handler as plain data; its index in `Loaded.handlers` is the type index on the link."""
+
+    type: str
+    """Job type, unique within a pool."""
+    name: str
+    """`module:function`, for people."""
+    file: str
+    """Absolute path of the source file."""
+    line: int
+    """Line of the function in `file`."""
+    strategy: Strategy
+    lane: int
+    """Index into `Loaded.lanes`."""
+    slots: int
+    """How many jobs of this type may run at once inside one process."""
+    lease_ms: int
+    fetch: list[str] | None
+    """Names of the variables to fetch; None fetches all."""
+    hold_ms: int | None = None
+    """How long an empty poll is held; None takes the fleet's."""
+    max_bytes: int | None = None
+    """Bound on the bytes of one activation; None takes the fleet's."""

@@ -1,0 +1,141 @@
+"""What must not cross a fork: threads, sockets and event loops that handler modules made while they were imported."""
+
+import gc
+import os
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
+
+_REMEDY = "make it in an @on_start hook instead"
+_MOST_REFERRERS = 20_000
+"""Enough to climb from a socket to the module that holds it, few enough to take no time."""
+
+
+def open_descriptors() -> dict[int, str]:
+    """What each descriptor of this process refers to."""
+    found: dict[int, str] = {}
+    for entry in os.listdir("/proc/self/fd"):
+        try:
+            found[int(entry)] = os.readlink(f"/proc/self/fd/{entry}")
+        except OSError:
+            continue
+    return found
+
+
+def hazards(before: dict[int, str]) -> list[str]:
+    """One sentence for each thing that a worker would share with its siblings or miss; `before`: at the start."""
+    return [*_threads(), *_loops(), *_sockets(before)]
+
+
+def native_threads_note() -> str | None:
+    """A note on threads that Python does not know of; libraries that make some can cope with a fork."""
+    threads = len(os.listdir("/proc/self/task"))
+    if threads <= 1:
+        return None
+    makers = sorted({name for name in _native_packages() if name != "jobfleet"})
+    return f"{threads - 1} native threads run after the import of {', '.join(makers[:4])}; workers start without them"
+
+
+def _native_packages() -> Iterator[str]:
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None) or ""
+        if file.endswith(".so") and "site-packages" in file:
+            yield name.partition(".")[0]
+
+
+def _threads() -> Iterator[str]:
+    frames = sys._current_frames()
+    named = {thread.ident: thread for thread in threading.enumerate()}
+    for ident, frame in frames.items():
+        if ident == threading.get_ident():
+            continue
+        thread = named.get(ident)
+        shown = "a thread" if thread is None else f"thread {thread.name!r}"
+        yield f"{_starter(thread, frame)} starts {shown} while it is imported, which no fork carries over; {_REMEDY}"
+
+
+def _starter(thread: threading.Thread | None, frame: FrameType) -> str:
+    """The module whose code the thread runs."""
+    target = getattr(getattr(thread, "_target", None), "__module__", None)
+    if target is not None and not target.startswith(("concurrent.", "asyncio.")):
+        return f"module {target!r}"
+    module = "?"
+    current: FrameType | None = frame
+    while current is not None:
+        name = current.f_globals.get("__name__", "?")
+        if name != "threading":
+            module = name
+        current = current.f_back
+    holder = thread and _holder(thread)
+    return f"module {holder or module!r}"
+
+
+def _loops() -> Iterator[str]:
+    for loop in _open_loops():
+        yield f"{_holding_module(loop)} makes an event loop while it is imported, which workers would share; {_REMEDY}"
+
+
+def _open_loops() -> list[Any]:
+    return [candidate for candidate in gc.get_objects() if _is_open_loop(candidate)]
+
+
+def _is_open_loop(candidate: Any) -> bool:
+    # Importing asyncio would cost the pools that do without it more than everything else here.
+    asyncio = sys.modules.get("asyncio")
+    try:
+        return asyncio is not None and isinstance(candidate, asyncio.AbstractEventLoop) and not candidate.is_closed()
+    except Exception:
+        return False
+
+
+def _sockets(before: dict[int, str]) -> Iterator[str]:
+    python_sockets = {obj.fileno(): obj for obj in gc.get_objects() if isinstance(obj, socket.socket)}
+    own = {end.fileno() for loop in _open_loops() for end in _self_pipe(loop)}
+    for descriptor, meaning in open_descriptors().items():
+        if not meaning.startswith("socket:") or before.get(descriptor) == meaning or descriptor in own:
+            continue
+        holder = _holding_module(python_sockets[descriptor]) if descriptor in python_sockets else "a handler module"
+        yield f"{holder} opens {_described(descriptor)} while it is imported, which workers would share; {_REMEDY}"
+
+
+def _self_pipe(loop: Any) -> list[socket.socket]:
+    """The sockets with which a loop wakes itself; it is named itself."""
+    ends = (getattr(loop, "_ssock", None), getattr(loop, "_csock", None))
+    return [end for end in ends if isinstance(end, socket.socket)]
+
+
+def _described(descriptor: int) -> str:
+    try:
+        with socket.socket(fileno=os.dup(descriptor)) as copy:
+            peer = copy.getpeername()
+    except OSError:
+        return f"a socket (descriptor {descriptor})"
+    return f"a connection to {peer[0]}:{peer[1]}" if isinstance(peer, tuple) else f"a connection to {peer!r}"
+
+
+def _holding_module(thing: object) -> str:
+    holder = _holder(thing)
+    return "a handler module" if holder is None else f"module {holder!r}"
+
+
+def _holder(thing: object) -> str | None:
+    """The module from whose globals `thing` can be reached by the shortest way."""
+    seen = {id(thing)}
+    level: list[object] = [thing]
+    while level and len(seen) < _MOST_REFERRERS:
+        referrers = gc.get_referrers(*level)
+        ignored = {id(level), id(referrers), id(seen)}
+        level = []
+        for referrer in referrers:
+            if id(referrer) in seen or id(referrer) in ignored or isinstance(referrer, FrameType):
+                continue
+            seen.add(id(referrer))
+            if isinstance(referrer, dict):
+                name = referrer.get("__name__")
+                if isinstance(name, str) and vars(sys.modules.get(name, object)) is referrer and name != __name__:
+                    return name
+            level.append(referrer)
+    return None

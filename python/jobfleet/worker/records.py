@@ -1,0 +1,60 @@
+"""Log records of jobs, as JSON for the link."""
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from jobfleet.handlers.state import State
+from jobfleet.worker.cancels import Cancels
+
+if TYPE_CHECKING:
+    from jobfleet._core import Link
+
+LONGEST_LINE_BYTES = 16 * 1024
+"""A record or printed line is cut here: one job must not fill the logs of a host."""
+
+
+class LaneContext:
+    """What the jobs of one lane reach beyond themselves. Implements `jobfleet.handlers.context.Context`."""
+
+    __slots__ = ("_cancels", "_lane", "_link", "state")
+
+    def __init__(self, link: "Link", lane: int, state: State, cancels: Cancels) -> None:
+        self._link = link
+        self._lane = lane
+        self._cancels = cancels
+        self.state = state
+
+    def log(self, number: int, level: int, message: str, fields: dict[str, Any]) -> None:
+        """Send one record: `fields` and `message`."""
+        self._link.log(level, self._lane, number, encode_record(message, fields))
+
+    def printed(self, number: int, level: int, line: str, stream: str) -> None:
+        """Send one line that job `number` printed to `stream` (stdout or stderr)."""
+        self._link.log(level, self._lane, number, encode_record(line, {}, stream))
+
+    def cancelled(self, number: int) -> bool:
+        """Whether the outcome of job `number` is no longer wanted."""
+        return (self._lane, number) in self._cancels
+
+
+def encode_record(message: str, fields: dict[str, Any], stream: str | None = None) -> bytes:
+    """The fields and `message`, beside them `stream`, in at most `LONGEST_LINE_BYTES`; what is not JSON becomes text."""
+    own = {"message": _text(message)} | ({} if stream is None else {"stream": stream})
+    try:
+        encoded = orjson.dumps({**fields, **own}, _text, orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY)
+    except TypeError:
+        encoded = orjson.dumps({_text(name): _text(value) for name, value in fields.items()} | own)
+    if len(encoded) <= LONGEST_LINE_BYTES:
+        return encoded
+    # A character takes at most six bytes of JSON.
+    own["message"] = own["message"][: (LONGEST_LINE_BYTES - 64) // 6]
+    return orjson.dumps(own | {"cut": True})
+
+
+def _text(value: object) -> str:
+    try:
+        text = str(value)
+    except Exception:
+        text = f"<{type(value).__qualname__}>"
+    return text.encode(errors="backslashreplace").decode()

@@ -1,0 +1,107 @@
+"""Settles jobs whose handler did not simply return variables: every path but the hot one."""
+
+import contextlib
+import sys
+import traceback
+from typing import TYPE_CHECKING, Any
+
+from jobfleet.handlers.backoff import Backoff, backoff_for
+from jobfleet.handlers.binding import Binding
+from jobfleet.handlers.completion import Completion
+from jobfleet.handlers.decode import BadVariables, decode_again
+from jobfleet.handlers.duration import to_ms
+from jobfleet.handlers.errors import JobError, JobFailure
+from jobfleet.handlers.job import Job
+from jobfleet.worker.encode import NotEncodable, encode, encode_completion
+from jobfleet.worker.failure_text import cut, failure_text
+from jobfleet.worker.fork_guard import ForkGuard
+
+if TYPE_CHECKING:
+    from jobfleet._core import Link
+
+
+class Settler:
+    """Turns exceptions and unusual results of one lane's jobs into outcomes."""
+
+    def __init__(self, link: "Link", lane: int, guard: ForkGuard) -> None:
+        self._link = link
+        self._lane = lane
+        self._guard = guard
+
+    def decode_again(self, slot: int, number: int, binding: Binding, raw: bytes, error: Exception) -> Job[Any] | None:
+        """The job after all, or None when its variables do not fit and it is settled as failed."""
+        try:
+            return decode_again(binding.decode, binding.declared, raw, error)
+        except BadVariables as misfit:
+            self._bad_data(slot, number, binding, str(misfit))
+        except Exception as unexpected:
+            self._bad_data(slot, number, binding, failure_text(unexpected))
+        return None
+
+    def complete(self, slot: int, number: int, completion: Completion) -> None:
+        """Settle with an explicit completion. Raises NotEncodable."""
+        variables, result = encode_completion(completion)
+        self._link.complete(self._lane, slot, number, variables, result)
+
+    def raised(self, slot: int, number: int, binding: Binding, job: Job[Any], error: BaseException) -> None:
+        """Settle a job whose handler, or whose result, raised `error`."""
+        if self._guard.in_child:
+            self._guard.leave(error)
+        try:
+            self._settle(slot, number, binding, job, error)
+        except NotEncodable as wrong:
+            self._bad_data(slot, number, binding, str(wrong), job)
+        except Exception:
+            self._not_accepted(slot, number, traceback.format_exc())
+        finally:
+            # The traceback's frames hold the exception, which holds the traceback.
+            with contextlib.suppress(Exception):
+                error.__traceback__ = None
+
+    def not_accepted(self, slot: int, number: int, error: BaseException) -> None:
+        """Settle a job whose outcome the link refused: it is too large, or this is a child that a handler forked."""
+        if self._guard.in_child:
+            self._guard.leave()
+        self._not_accepted(slot, number, f"the outcome cannot be sent: {error}")
+
+    def _settle(self, slot: int, number: int, binding: Binding, job: Job[Any], error: BaseException) -> None:
+        if isinstance(error, JobError):
+            variables = None if error.variables is None else encode(error.variables)
+            self._link.throw_error(self._lane, slot, number, str(error.code), error.message, variables)
+        elif isinstance(error, JobFailure):
+            self._fail_exactly(slot, number, binding, job, error)
+        elif isinstance(error, NotEncodable):
+            self._bad_data(slot, number, binding, str(error), job)
+        else:
+            backoff = backoff_for(binding.backoff, type(error))
+            retries = backoff.retries_left(job.retries)
+            pause_ms = backoff.pause_ms(job.retries)
+            self._link.fail(self._lane, slot, number, failure_text(error), retries, pause_ms)
+
+    def _fail_exactly(self, slot: int, number: int, binding: Binding, job: Job[Any], failure: JobFailure) -> None:
+        usual = backoff_for(binding.backoff, type(failure))
+        retries = usual.retries_left(job.retries) if failure.retries is None else max(0, int(failure.retries))
+        if failure.backoff is None or isinstance(failure.backoff, Backoff):
+            pause_ms = (failure.backoff or usual).pause_ms(job.retries)
+        else:
+            pause_ms = to_ms(failure.backoff, "backoff")
+        variables = None if failure.variables is None else encode(failure.variables)
+        self._link.fail(self._lane, slot, number, cut(str(failure.message)), retries, pause_ms, variables)
+
+    def _bad_data(self, slot: int, number: int, binding: Binding, message: str, job: Job[Any] | None = None) -> None:
+        if not binding.retry_bad_data:
+            self._link.fail(self._lane, slot, number, cut(message), 0, 0)
+        elif job is None:
+            self._link.fail(self._lane, slot, number, cut(message))
+        else:
+            backoff = backoff_for(binding.backoff, NotEncodable)
+            self._link.fail(
+                self._lane, slot, number, cut(message), backoff.retries_left(job.retries), backoff.pause_ms(job.retries)
+            )
+
+    def _not_accepted(self, slot: int, number: int, message: str) -> None:
+        try:
+            self._link.fail(self._lane, slot, number, cut(message), 0, 0)
+        except Exception as refused:
+            # The job's lease brings it back; there is nothing left to send it with.
+            sys.stderr.write(f"jobfleet: job {number} of lane {self._lane} cannot be settled: {refused}\n")

@@ -1,1 +1,0 @@
-//! The flight recorder: a shared memory page per worker that says what each slot runs.
