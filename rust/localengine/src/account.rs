@@ -28,10 +28,10 @@ pub struct Account {
     pub undelivered: u64,
     /// Leases that ended after a fault cut off a command of theirs, or with no connection of their worker left.
     pub excused: u64,
-    /// With tokens: commands for an activation already answered definitely. Without: definite answers beyond
-    /// the number of the job's activations.
+    /// With tokens: outcomes for an activation already answered definitely. Without: definite answers beyond
+    /// the number of the job's activations. Renewals may cross an outcome on their way and do not count.
     pub settled_twice: u64,
-    /// Commands whose token belongs to another activation than the one that holds the job.
+    /// Outcomes whose token belongs to another activation than the one that holds the job.
     pub foreign: u64,
     /// Jobs that are in no state at all.
     pub lost: u64,

@@ -6,6 +6,7 @@ use std::process;
 use std::rc::Rc;
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::{Builder, Runtime};
@@ -13,8 +14,9 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::LocalSet;
 
 use crate::account::Account;
+use crate::faults::Fault;
 use crate::http::Connection;
-use crate::options::{Dialect, Options};
+use crate::options::{Dialect, Options, Settings};
 use crate::shared::Shared;
 use crate::store::NewJobs;
 
@@ -82,6 +84,27 @@ impl Engine {
         self.call(move |shared| shared.state.borrow_mut().settings.dialect = dialect);
     }
 
+    /// Replaces all faults; an empty list clears them.
+    pub fn set_faults(&self, faults: Vec<Fault>) {
+        self.call(move |shared| shared.state.borrow_mut().faults.set(faults, None));
+    }
+
+    /// Replaces the settings.
+    pub fn set_settings(&self, settings: Settings) {
+        self.call(move |shared| {
+            shared.change(|state, _| {
+                state.store.keep_history(settings.history);
+                state.settings = settings;
+            });
+        });
+    }
+
+    /// Moves engine time forward: leases and back-offs that are due then end.
+    pub fn advance(&self, by: Duration) {
+        let by_ms = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
+        self.call(move |shared| shared.change(|state, _| shared.advance(state, by_ms)));
+    }
+
     /// Polls held now.
     pub fn held_polls(&self) -> usize {
         self.call(|shared| shared.state.borrow().polls.len()).unwrap_or_default()
@@ -134,7 +157,7 @@ fn listen(runtime: &Runtime, options: &Options) -> io::Result<TcpListener> {
 }
 
 async fn run(options: Options, listener: TcpListener, mut inbox: UnboundedReceiver<Errand>) {
-    let shared = Shared::new(&options);
+    let shared = Shared::new(options);
     let accepting = shared.clone();
     tokio::task::spawn_local(async move {
         loop {
@@ -143,7 +166,7 @@ async fn run(options: Options, listener: TcpListener, mut inbox: UnboundedReceiv
                     tokio::task::spawn_local(Connection::serve(accepting.clone(), stream));
                 }
                 // Out of descriptors, most likely: closing connections give some back.
-                Err(_) => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
             }
         }
     });

@@ -82,18 +82,16 @@ impl Polls {
         }
     }
 
-    /// The first poll in line for a type.
-    pub(crate) fn first(&mut self, job_type: &str, now: u64) -> Option<Rc<Held>> {
-        let queue = self.by_type.get_mut(job_type)?;
-        while queue.front().is_some_and(|held| held.departed.get() && held.until <= now) {
-            queue.pop_front();
-        }
-        queue.front().cloned()
+    /// The poll at this place of the line for a type.
+    pub(crate) fn at(&self, job_type: &str, place: usize) -> Option<Rc<Held>> {
+        self.by_type.get(job_type)?.get(place).cloned()
     }
 
-    /// The polls in line for a type.
-    pub(crate) fn waiting_for(&self, job_type: &str) -> Vec<Rc<Held>> {
-        self.by_type.get(job_type).map(|queue| queue.iter().cloned().collect()).unwrap_or_default()
+    /// Takes the poll at this place out of the line.
+    pub(crate) fn remove_at(&mut self, job_type: &str, place: usize) {
+        if let Some(queue) = self.by_type.get_mut(job_type) {
+            queue.remove(place);
+        }
     }
 
     /// How many are held.

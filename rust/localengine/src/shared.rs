@@ -7,8 +7,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::Notify;
 
 use crate::camunda;
+use crate::faults::Faults;
 use crate::options::{Options, Settings};
 use crate::polls::Polls;
+use crate::presence::Presence;
 use crate::store::Store;
 
 /// Bytes read from a socket at a time.
@@ -18,8 +20,19 @@ const SCRATCH: usize = 64 * 1024;
 pub(crate) struct State {
     pub(crate) store: Store,
     pub(crate) polls: Polls,
+    pub(crate) presence: Presence,
+    pub(crate) faults: Faults,
     pub(crate) settings: Settings,
+    /// Secret of the lease tokens.
     pub(crate) seed: u64,
+}
+
+impl State {
+    /// Ends the leases and back-offs that are due.
+    fn sweep(&mut self, now: u64) {
+        let presence = &self.presence;
+        self.store.sweep(now, |worker| presence.lives(worker, now));
+    }
 }
 
 /// See the module.
@@ -30,16 +43,21 @@ pub(crate) struct Shared {
     pub(crate) scratch: RefCell<Vec<u8>>,
     /// When the sweeper will wake by itself, in engine time.
     alarm: Cell<u64>,
-    pub(crate) earlier: Notify,
+    earlier: Notify,
 }
 
 impl Shared {
-    pub(crate) fn new(options: &Options) -> Rc<Self> {
+    pub(crate) fn new(options: Options) -> Rc<Self> {
+        let settings = Settings { dialect: options.dialect, ..options.settings };
+        let mut store = Store::new();
+        store.keep_history(settings.history);
         Rc::new(Self {
             state: RefCell::new(State {
-                store: Store::new(),
+                store,
                 polls: Polls::default(),
-                settings: Settings { dialect: options.dialect },
+                presence: Presence::default(),
+                faults: Faults::new(options.seed),
+                settings,
                 seed: options.seed,
             }),
             clock: Clock::new(),
@@ -54,7 +72,10 @@ impl Shared {
         let now = self.clock.now();
         let mut state = self.state.borrow_mut();
         let result = change(&mut state, now);
-        camunda::serve_held(&mut state, now);
+        if state.store.has_ready() {
+            // Asked again: the change may have moved the clock.
+            camunda::serve_held(&mut state, self.clock.now());
+        }
         if let Some(due) = state.store.next_due()
             && due < self.alarm.get()
         {
@@ -62,6 +83,14 @@ impl Shared {
             self.earlier.notify_one();
         }
         result
+    }
+
+    /// Moves engine time forward and ends what is due then. Only within `change`.
+    pub(crate) fn advance(&self, state: &mut State, by_ms: u64) {
+        self.clock.advance(by_ms);
+        state.sweep(self.clock.now());
+        // The sweeper sleeps by real time: it has to look again.
+        self.earlier.notify_one();
     }
 
     /// Ends leases and back-offs when they are due, for ever.
@@ -74,7 +103,7 @@ impl Shared {
                 () = sleep(wait) => {}
                 () = self.earlier.notified() => continue,
             }
-            self.change(|state, now| state.store.sweep(now, |_| true));
+            self.change(State::sweep);
         }
     }
 }
@@ -100,5 +129,9 @@ impl Clock {
 
     pub(crate) fn now(&self) -> u64 {
         self.start_ms.get() + self.start.elapsed().as_millis() as u64
+    }
+
+    fn advance(&self, by_ms: u64) {
+        self.start_ms.set(self.start_ms.get().saturating_add(by_ms));
     }
 }

@@ -20,8 +20,7 @@ impl LocalEngine {
     #[new]
     #[pyo3(signature = (options = None), text_signature = "(options=b'{}')")]
     fn new(py: Python<'_>, options: Option<&[u8]>) -> PyResult<Self> {
-        let options: Options = serde_json::from_slice(options.unwrap_or(b"{}"))
-            .map_err(|error| PyValueError::new_err(error.to_string()))?;
+        let options = Options::from_json(options.unwrap_or(b"{}")).map_err(PyValueError::new_err)?;
         let engine = py.detach(|| Engine::start(options))?;
         Ok(Self { engine })
     }

@@ -6,13 +6,15 @@ use crate::options::Dialect;
 use crate::shared::State;
 use crate::store::{FIRST_KEY, Fence, Mark, Refusal, State as JobState};
 
-/// The four commands.
+/// What a command does to its job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Complete,
     Fail,
     Error,
     Update,
+    /// Resolves the incident of the job.
+    Resolve,
 }
 
 impl Kind {
@@ -22,6 +24,7 @@ impl Kind {
             Self::Fail => "FAIL",
             Self::Error => "THROW_ERROR",
             Self::Update => "UPDATE",
+            Self::Resolve => "RESOLVE",
         }
     }
 }
@@ -41,6 +44,7 @@ pub(super) fn apply(state: &mut State, now: u64, command: &Command<'_>) -> Reply
     }
     let applied = match command.kind {
         Kind::Update => update::update(state, now, command),
+        Kind::Resolve => Ok(update::resolve(state, command)),
         _ => outcome::settle(state, now, command),
     };
     applied.unwrap_or_else(Reply::from)

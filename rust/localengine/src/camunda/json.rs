@@ -28,11 +28,6 @@ impl<'a> Object<'a> {
     pub(crate) fn members(&self) -> impl Iterator<Item = (&str, &'a str)> {
         self.members.iter().map(|(name, value)| (&*name.0, value.get()))
     }
-
-    /// The first member that is not one of these.
-    pub(crate) fn stranger(&self, known: &[&str]) -> Option<&str> {
-        self.members.iter().map(|(name, _)| &*name.0).find(|name| !known.contains(name))
-    }
 }
 
 struct Name<'a>(Cow<'a, str>);

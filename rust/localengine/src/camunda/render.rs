@@ -6,17 +6,19 @@ use serde_json::json;
 use super::activation::Ask;
 use super::json::{Object, push_string};
 use super::token;
-use crate::options::Dialect;
-use crate::store::{Admit, Blueprint, FIRST_KEY, View};
+use crate::options::{Dialect, Settings};
+use crate::store::{Admit, Blueprint, FIRST_KEY, NewJobs, View};
 
-/// Instance and element keys are made from the job's, in ranges that job keys never reach.
+/// Instance, element and incident keys are made from the job's, in ranges that job keys never reach.
 const INSTANCE: u64 = 1 << 48;
 const ELEMENT: u64 = 1 << 49;
+pub(super) const INCIDENT: u64 = 1 << 50;
 
 /// An answer under construction.
 pub(super) struct Page<'a> {
     out: BytesMut,
-    dialect: Dialect,
+    settings: &'a Settings,
+    limit: usize,
     seed: u64,
     ask: &'a Ask,
     worker: Vec<u8>,
@@ -25,24 +27,38 @@ pub(super) struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
-    pub(super) fn new(dialect: Dialect, seed: u64, ask: &'a Ask, worker: &str) -> Self {
-        let mut escaped = Vec::with_capacity(worker.len() + 2);
-        push_string(&mut escaped, worker);
+    pub(super) fn new(settings: &'a Settings, seed: u64, ask: &'a Ask) -> Self {
+        let mut worker = Vec::with_capacity(ask.worker.len() + 2);
+        push_string(&mut worker, &ask.worker);
         let mut out = BytesMut::with_capacity(4096);
         out.put_slice(b"{\"jobs\":[");
-        Self { out, dialect, seed, ask, worker: escaped, fetched: (std::ptr::null(), Vec::new()) }
+        let limit = settings.max_answer_bytes();
+        Self { out, settings, limit, seed, ask, worker, fetched: (std::ptr::null(), Vec::new()) }
     }
 
-    /// Appends a job.
+    /// Appends a job, unless the answer grew beyond its limit with it.
     pub(super) fn push(&mut self, view: &View<'_>) -> Admit {
-        let parts = view.blueprint.rendered.get(self.dialect as usize);
-        let parts = parts.map(|cell| cell.get_or_init(|| constants(self.dialect, view.blueprint)));
-        let Some([head, element, headers, tail]) = parts.map(Vec::as_slice) else { return Admit::Full };
-        if !self.out.ends_with(b"[") {
+        let before = self.out.len();
+        let is_first = self.out.ends_with(b"[");
+        if !is_first {
             self.out.put_u8(b',');
         }
-        let quote: &[u8] = if self.dialect == Dialect::V8_6 { b"" } else { b"\"" };
-        let name: &[u8] = if self.dialect == Dialect::V8_6 { b"{\"key\":" } else { b"{\"jobKey\":\"" };
+        self.job(view);
+        if self.out.len() <= self.limit {
+            return Admit::Taken;
+        }
+        self.out.truncate(before);
+        if is_first { Admit::Oversize } else { Admit::Full }
+    }
+
+    fn job(&mut self, view: &View<'_>) {
+        let dialect = self.settings.dialect;
+        let constants = constants(dialect, view.blueprint);
+        let Some([head, element, headers, tail]) = constants.map(Vec::as_slice) else { return };
+        let (name, quote): (&[u8], &[u8]) = match dialect {
+            Dialect::V8_6 => (b"{\"key\":", b""),
+            _ => (b"{\"jobKey\":\"", b"\""),
+        };
         self.parts(&[name]);
         self.number(view.key);
         self.parts(&[quote, head, quote]);
@@ -58,11 +74,10 @@ impl<'a> Page<'a> {
         self.parts(&[b",\"variables\":"]);
         self.variables(view.variables);
         self.parts(&[tail]);
-        if self.dialect >= Dialect::V8_10 {
+        if dialect >= Dialect::V8_10 {
             self.newest(view);
         }
         self.out.put_u8(b'}');
-        Admit::Taken
     }
 
     /// The finished answer.
@@ -76,11 +91,12 @@ impl<'a> Page<'a> {
         self.number(view.key + INSTANCE);
         self.parts(&[b"\",\"priority\":"]);
         self.signed(view.priority);
+        self.parts(&[b",\"", self.settings.lease_member.as_bytes(), b"\":"]);
         if self.ask.with_lease {
             let token = token::mint(self.seed, view.seq);
-            self.parts(&[b",\"jobLeaseToken\":\"", token.as_bytes(), b"\""]);
+            self.parts(&[b"\"", token.as_bytes(), b"\""]);
         } else {
-            self.parts(&[b",\"jobLeaseToken\":null"]);
+            self.parts(&[b"null"]);
         }
     }
 
@@ -126,25 +142,34 @@ fn fetch(variables: &str, names: &[String]) -> Vec<u8> {
 }
 
 /// What stands after the job's key, after the instance's, after the element's, and after the variables.
-fn constants(dialect: Dialect, blueprint: &Blueprint) -> Vec<Vec<u8>> {
-    let jobs = &blueprint.jobs;
+fn constants(dialect: Dialect, blueprint: &Blueprint) -> Option<&Vec<Vec<u8>>> {
+    let cell = blueprint.rendered.get(dialect as usize)?;
+    Some(cell.get_or_init(|| render(dialect, &blueprint.jobs)))
+}
+
+fn render(dialect: Dialect, jobs: &NewJobs) -> Vec<Vec<u8>> {
     let definition = FIRST_KEY + ELEMENT + INSTANCE;
     let definition = if dialect == Dialect::V8_6 { json!(definition) } else { json!(definition.to_string()) };
     let head = format!(",\"type\":{},\"processInstanceKey\":", json!(jobs.job_type));
     let element = format!(
-        ",\"processDefinitionId\":\"local\",\"processDefinitionVersion\":1,\"processDefinitionKey\":{definition},\
+        ",\"processDefinitionId\":{},\"processDefinitionVersion\":1,\"processDefinitionKey\":{definition},\
          \"elementId\":{},\"elementInstanceKey\":",
-        json!(jobs.job_type)
+        json!(jobs.process_id),
+        json!(jobs.element_id.as_ref().unwrap_or(&jobs.job_type)),
     );
     let headers = format!(",\"customHeaders\":{},\"worker\":", jobs.headers);
     let mut tail = format!(",\"tenantId\":{}", json!(jobs.tenant));
     if dialect >= Dialect::V8_8 {
-        tail.push_str(
-            ",\"kind\":\"BPMN_ELEMENT\",\"listenerEventType\":\"UNSPECIFIED\",\"userTask\":null,\"tags\":[]",
+        tail += &format!(
+            ",\"kind\":{},\"listenerEventType\":{},\"userTask\":{},\"tags\":{}",
+            json!(jobs.kind),
+            json!(jobs.listener_event),
+            jobs.user_task.as_deref().unwrap_or("null"),
+            json!(jobs.tags),
         );
     }
     if dialect >= Dialect::V8_10 {
-        tail.push_str(",\"businessId\":null,\"physicalTenantId\":\"<default>\"");
+        tail += &format!(",\"businessId\":{},\"physicalTenantId\":\"<default>\"", json!(jobs.business_id));
     }
     [head, element, headers, tail].map(String::into_bytes).into()
 }

@@ -5,11 +5,11 @@ use std::borrow::Cow;
 use super::json::Object;
 use super::problem;
 use crate::http::Answer;
-use crate::options::Dialect;
+use crate::options::{Dialect, Settings};
 
 /// A request body with what went wrong while reading it.
 pub(super) struct Request<'a> {
-    pub(super) dialect: Dialect,
+    settings: &'a Settings,
     path: &'a str,
     object: Object<'a>,
     complaints: Vec<String>,
@@ -18,23 +18,23 @@ pub(super) struct Request<'a> {
 impl<'a> Request<'a> {
     /// Reads the body. `known` are the members with the dialect that brought each.
     pub(super) fn read(
-        dialect: Dialect,
+        settings: &'a Settings,
         path: &'a str,
         body: &'a [u8],
         known: &[(&str, Dialect)],
     ) -> Result<Self, Answer> {
         let object = Object::parse(body).map_err(|_| problem::bad_request(path, "Failed to read request"))?;
-        let request = Self { dialect, path, object, complaints: Vec::new() };
+        let request = Self { settings, path, object, complaints: Vec::new() };
         request.refuse_strangers(known)?;
         Ok(request)
     }
 
     fn refuse_strangers(&self, known: &[(&str, Dialect)]) -> Result<(), Answer> {
-        if self.dialect == Dialect::V8_6 {
+        if self.settings.dialect == Dialect::V8_6 {
             return Ok(());
         }
         let is_known =
-            |name: &str| known.iter().any(|(found, since)| *found == name && *since <= self.dialect);
+            |name: &str| known.iter().any(|(found, since)| *found == name && *since <= self.settings.dialect);
         match self.object.members().find(|(name, _)| !is_known(name)) {
             None => Ok(()),
             Some((name, _)) => {
@@ -66,16 +66,21 @@ impl<'a> Request<'a> {
         }
         match raw.as_bytes().first() {
             Some(b'{' | b'[') => Err(self.unreadable(name)),
-            _ if self.dialect == Dialect::V8_6 => Ok(Some(Cow::Borrowed(raw))),
+            _ if self.settings.dialect == Dialect::V8_6 => Ok(Some(Cow::Borrowed(raw))),
             _ => Err(self.unreadable(name)),
         }
+    }
+
+    /// The lease token. It changes nothing where tokens are unknown, but the account reads it.
+    pub(super) fn token(&self) -> Result<Option<Cow<'a, str>>, Answer> {
+        self.text(&self.settings.lease_member)
     }
 
     /// A whole number. 8.6 takes strings and fractions too, as the web framework behind it does.
     pub(super) fn int(&self, name: &str, limit: i64) -> Result<Option<i64>, Answer> {
         let Some(raw) = self.raw(name) else { return Ok(None) };
         let mut value = raw.parse().ok();
-        if value.is_none() && self.dialect == Dialect::V8_6 {
+        if value.is_none() && self.settings.dialect == Dialect::V8_6 {
             value = raw.trim_matches('"').parse::<f64>().ok().filter(|n| n.abs() < 9e18).map(|n| n as i64);
         }
         let value = value.filter(|value| *value <= limit && *value >= -limit - 1);
@@ -106,7 +111,7 @@ impl<'a> Request<'a> {
     }
 
     fn unreadable(&self, name: &str) -> Answer {
-        match self.dialect {
+        match self.settings.dialect {
             Dialect::V8_6 => problem::bad_request(self.path, "Failed to read request"),
             _ => problem::bad_request(self.path, &format!("Request property [{name}] cannot be parsed")),
         }

@@ -7,7 +7,7 @@ use super::command::Kind;
 /// See the module.
 pub(super) enum Route<'a> {
     Activate,
-    Job { key: &'a str, command: Kind },
+    Job { key: &'a str, kind: Kind },
     Topology,
     Status,
     WrongMethod,
@@ -20,25 +20,26 @@ pub(super) fn find<'a>(method: &Method, path: &'a str) -> Route<'a> {
         "/v2/jobs/activation" => (Method::POST, Route::Activate),
         "/v2/topology" => (Method::GET, Route::Topology),
         "/v2/status" => (Method::GET, Route::Status),
-        _ => match path.strip_prefix("/v2/jobs/") {
-            Some(rest) => match job(rest) {
-                Some(found) => found,
-                None => return Route::Unknown,
-            },
+        _ => match path.strip_prefix("/v2/").and_then(command) {
+            Some((expected, key, kind)) => (expected, Route::Job { key, kind }),
             None => return Route::Unknown,
         },
     };
     if *method == expected { route } else { Route::WrongMethod }
 }
 
-fn job(rest: &str) -> Option<(Method, Route<'_>)> {
+fn command(rest: &str) -> Option<(Method, &str, Kind)> {
+    let Some(rest) = rest.strip_prefix("jobs/") else {
+        let key = rest.strip_prefix("incidents/")?.strip_suffix("/resolution")?;
+        return Some((Method::POST, key, Kind::Resolve));
+    };
     let (key, verb) = rest.split_once('/').unwrap_or((rest, ""));
-    let (method, command) = match verb {
+    let (method, kind) = match verb {
         "completion" => (Method::POST, Kind::Complete),
         "failure" => (Method::POST, Kind::Fail),
         "error" => (Method::POST, Kind::Error),
         "" => (Method::PATCH, Kind::Update),
         _ => return None,
     };
-    Some((method, Route::Job { key, command }))
+    Some((method, key, kind))
 }

@@ -2,23 +2,24 @@
 
 use super::command::{self, Command};
 use super::problem;
+use super::render::INCIDENT;
 use super::request::Request;
 use crate::http::{Answer, Reply};
 use crate::options::Dialect::{self, V8_6, V8_8, V8_10};
 use crate::shared::State;
 use crate::store::{Change, Refusal};
 
-const UPDATE: [(&str, Dialect); 3] =
-    [("changeset", V8_6), ("operationReference", V8_8), ("jobLeaseToken", V8_10)];
+const UPDATE: [(&str, Dialect); 2] = [("changeset", V8_6), ("operationReference", V8_8)];
 const CHANGESET: [(&str, Dialect); 3] = [("retries", V8_6), ("timeout", V8_6), ("priority", V8_10)];
 
 /// Reads and applies an update.
 pub(super) fn update(state: &mut State, now: u64, command: &Command<'_>) -> Result<Reply, Answer> {
     let dialect = state.settings.dialect;
-    let request = Request::read(dialect, command.path, command.body, &UPDATE)?;
-    let token = request.text("jobLeaseToken")?;
+    let settings = &state.settings;
+    let request = Request::read(settings, command.path, command.body, &UPDATE)?;
+    let token = request.token()?;
     let changeset = request.object("changeset")?.unwrap_or("{}");
-    let mut change = Request::read(dialect, command.path, changeset.as_bytes(), &CHANGESET)?;
+    let mut change = Request::read(settings, command.path, changeset.as_bytes(), &CHANGESET)?;
     let limit = i64::from(i32::MAX);
     let wanted = Change {
         retries: change.int("retries", limit)?.map(|retries| retries as i32),
@@ -44,4 +45,10 @@ pub(super) fn update(state: &mut State, now: u64, command: &Command<'_>) -> Resu
         return Err(problem::invalid(command.path, &[sentence]));
     }
     Ok(command::conclude(command, result, None))
+}
+
+/// Resolves the incident of a job. Incident keys are made from the job's.
+pub(super) fn resolve(state: &mut State, command: &Command<'_>) -> Reply {
+    let result = state.store.resolve(command.key.wrapping_sub(INCIDENT));
+    command::conclude(command, result, None)
 }

@@ -2,10 +2,25 @@
 
 mod body;
 mod connection;
+mod faulty;
 mod receipt;
 mod reply;
 mod service;
 mod socket;
 
+use std::fmt;
+
 pub(crate) use connection::Connection;
 pub(crate) use reply::{Answer, Reply};
+
+/// A fault ends the connection here.
+#[derive(Debug)]
+pub(crate) struct Cut;
+
+impl fmt::Display for Cut {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("cut off by a fault")
+    }
+}
+
+impl std::error::Error for Cut {}

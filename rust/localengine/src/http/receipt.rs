@@ -17,12 +17,9 @@ enum Subject {
 }
 
 impl Receipt {
-    pub(crate) fn activation(shared: &Rc<Shared>, batch: Rc<Batch>) -> Self {
-        Self { shared: shared.clone(), subject: Some(Subject::Activation(batch)) }
-    }
-
-    pub(crate) fn command(shared: &Rc<Shared>, mark: Mark) -> Self {
-        Self { shared: shared.clone(), subject: Some(Subject::Command(mark)) }
+    pub(crate) fn new(shared: &Rc<Shared>, batch: Option<Rc<Batch>>, mark: Option<Mark>) -> Option<Self> {
+        let subject = batch.map(Subject::Activation).or(mark.map(Subject::Command))?;
+        Some(Self { shared: shared.clone(), subject: Some(subject) })
     }
 
     /// The answer was written to the socket, every byte.
@@ -31,17 +28,26 @@ impl Receipt {
             self.shared.state.borrow_mut().store.delivered(&batch);
         }
     }
-}
 
-impl Drop for Receipt {
-    fn drop(&mut self) {
+    /// The answer is lost on its way, and the engine does not notice.
+    pub(crate) fn lose(mut self) {
+        self.cut(false);
+    }
+
+    fn cut(&mut self, noticed: bool) {
         match self.subject.take() {
             None => {}
             Some(Subject::Command(mark)) => self.shared.change(|state, _| state.store.cut_after(mark)),
             Some(Subject::Activation(batch)) => self.shared.change(|state, _| {
-                let give_back = state.settings.notices_departed();
+                let give_back = noticed && state.settings.notices_departed();
                 state.store.undelivered(&batch, give_back);
             }),
         }
+    }
+}
+
+impl Drop for Receipt {
+    fn drop(&mut self) {
+        self.cut(true);
     }
 }

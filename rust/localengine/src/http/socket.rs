@@ -66,3 +66,12 @@ impl Write for Socket {
         Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
     }
 }
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        if self.connection.reset.get() {
+            // Closing with data unsent and no time to linger is how a reset is made.
+            let _ = self.stream.set_zero_linger();
+        }
+    }
+}

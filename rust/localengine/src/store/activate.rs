@@ -8,15 +8,19 @@ use super::queue::Next;
 use super::timers::Due;
 use super::{Batch, Blueprint, Store};
 
+const DEFAULT_TENANT: &str = "<default>";
+
 /// Which jobs are asked for, and on what terms.
 pub(crate) struct Pick<'a> {
     pub(crate) job_type: &'a str,
-    /// Tenants to draw from, in this order.
-    pub(crate) tenants: &'a [&'a str],
+    /// Tenants to draw from, in this order; none means the default tenant.
+    pub(crate) tenants: &'a [Rc<str>],
     pub(crate) max: u32,
     pub(crate) lease_ms: u64,
     pub(crate) worker: Rc<str>,
     pub(crate) with_lease: bool,
+    /// Take jobs too that were leased once, as is right with a lease and on servers that know none.
+    pub(crate) lease_only_too: bool,
 }
 
 /// A job about to be activated.
@@ -51,11 +55,11 @@ impl Store {
         let deadline = now.saturating_add(pick.lease_ms);
         let batch = Rc::new(Batch::new(deadline, pick.worker.clone(), pick.with_lease, self.next_seq));
         let mut keys = Vec::new();
-        for tenant in pick.tenants {
-            let Some(queue) = self.queue_ids.get(pick.job_type).and_then(|ids| ids.get(*tenant)) else {
-                continue;
-            };
-            self.draw(*queue, pick, &batch, &mut keys, &mut admit);
+        let names = pick.tenants.iter().map(|name| &**name);
+        for tenant in names.chain(pick.tenants.is_empty().then_some(DEFAULT_TENANT)) {
+            let queue = self.queue_ids.get(pick.job_type).and_then(|ids| ids.get(tenant));
+            let Some(queue) = queue.copied() else { continue };
+            self.draw(queue, pick, &batch, &mut keys, &mut admit);
         }
         if keys.is_empty() {
             return None;
@@ -76,7 +80,7 @@ impl Store {
         admit: &mut impl FnMut(&View<'_>) -> Admit,
     ) {
         while keys.len() < pick.max as usize {
-            let Some(next) = self.queue_mut(queue).and_then(|queue| queue.pop(pick.with_lease)) else {
+            let Some(next) = self.queue_mut(queue).and_then(|queue| queue.pop(pick.lease_only_too)) else {
                 return;
             };
             let key = self.key_of(next);

@@ -19,6 +19,20 @@ pub struct NewJobs {
     pub priority: i32,
     /// The tenant that owns them.
     pub tenant: String,
+    /// `BPMN_ELEMENT`, `EXECUTION_LISTENER`, `TASK_LISTENER` or `AD_HOC_SUB_PROCESS`.
+    pub kind: String,
+    /// What a listener listens to; `UNSPECIFIED` for ordinary jobs.
+    pub listener_event: String,
+    /// The user task of a task listener: the text of a JSON object.
+    pub user_task: Option<String>,
+    /// Tags of the process instance.
+    pub tags: Vec<String>,
+    /// Business id of the process instance.
+    pub business_id: Option<String>,
+    /// Id of the process; `local` unless given.
+    pub process_id: String,
+    /// Id of the BPMN element; the job type unless given.
+    pub element_id: Option<String>,
 }
 
 impl NewJobs {
@@ -32,7 +46,21 @@ impl NewJobs {
             retries: 3,
             priority: 0,
             tenant: "<default>".into(),
+            kind: "BPMN_ELEMENT".into(),
+            listener_event: "UNSPECIFIED".into(),
+            user_task: None,
+            tags: Vec::new(),
+            business_id: None,
+            process_id: "local".into(),
+            element_id: None,
         }
+    }
+
+    /// The same jobs with this many tries.
+    #[must_use]
+    pub fn retries(mut self, retries: i32) -> Self {
+        self.retries = retries;
+        self
     }
 
     /// The same jobs with these variables, the text of a JSON object.

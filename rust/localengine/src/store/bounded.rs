@@ -26,10 +26,6 @@ impl<V> Bounded<V> {
         self.map.get_mut(&key)
     }
 
-    pub(super) fn get(&self, key: u64) -> Option<&V> {
-        self.map.get(&key)
-    }
-
     pub(super) fn remove(&mut self, key: u64) -> Option<V> {
         self.map.remove(&key)
     }

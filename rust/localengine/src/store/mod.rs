@@ -6,9 +6,13 @@ mod answers;
 mod batch;
 mod blueprint;
 mod bounded;
+mod history;
 mod job;
+mod look;
 mod queue;
 mod settle;
+#[cfg(test)]
+mod tests;
 mod timers;
 mod update;
 
@@ -17,7 +21,9 @@ pub(crate) use answers::{Fence, Mark};
 pub(crate) use batch::Batch;
 pub(crate) use blueprint::Blueprint;
 pub use blueprint::NewJobs;
+pub(crate) use history::Ending;
 pub(crate) use job::State;
+pub(crate) use look::Look;
 pub(crate) use settle::{Failure, Outcome, Refusal};
 pub(crate) use update::Change;
 
@@ -27,6 +33,7 @@ use rustc_hash::FxHashMap;
 
 use crate::account::Account;
 use answers::Answers;
+use history::History;
 use job::Job;
 use queue::Queue;
 use timers::Timers;
@@ -47,6 +54,7 @@ pub(crate) struct Store {
     timers: Timers,
     answers: Answers,
     account: Account,
+    history: History,
     backing_off: u64,
     /// Queues that gained a job since the last `take_ready`.
     ready: Vec<u32>,
@@ -64,9 +72,23 @@ impl Store {
             timers: Timers::default(),
             answers: Answers::default(),
             account: Account::default(),
+            history: History::default(),
             backing_off: 0,
             ready: Vec::new(),
         }
+    }
+
+    /// Forgets every job and the account. Keys and activation numbers go on, so nothing old is taken for new.
+    pub(crate) fn reset(&mut self) {
+        let (next_key, next_seq, history) = (self.next_key, self.next_seq, self.history.limit);
+        *self = Self::new();
+        (self.next_key, self.known_from, self.next_seq) = (next_key, next_key, next_seq);
+        self.keep_history(history);
+    }
+
+    /// How many ended jobs stay inspectable.
+    pub(crate) fn keep_history(&mut self, limit: usize) {
+        self.history.limit = limit;
     }
 
     /// Adds `count` jobs of one kind; returns the first and the last key.
@@ -105,9 +127,15 @@ impl Store {
         found
     }
 
-    /// The queues that gained a job since the last call, by job type.
+    /// Whether a queue gained a job since `take_ready` returned None.
+    pub(crate) fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// A type that gained a job, each once.
     pub(crate) fn take_ready(&mut self) -> Option<Rc<str>> {
         let id = self.ready.pop()?;
+        self.ready.retain(|other| *other != id);
         self.queues.get(id as usize).map(|queue| queue.job_type.clone())
     }
 
@@ -129,6 +157,18 @@ impl Store {
     /// The variables of a live job.
     pub(crate) fn variables(&self, key: u64) -> Option<&str> {
         self.jobs.get(&key).map(Job::variables)
+    }
+
+    /// Whether a type has a job that some activation could take.
+    pub(crate) fn has_waiting(&self, job_type: &str) -> bool {
+        let ids = self.queue_ids.get(job_type).into_iter().flat_map(FxHashMap::values);
+        ids.filter_map(|id| self.queues.get(*id as usize))
+            .any(|queue| queue.waiting > 0 || queue.endless.is_some())
+    }
+
+    /// The tenants that ever had jobs of a type.
+    pub(crate) fn tenants(&self, job_type: &str) -> Vec<Rc<str>> {
+        self.queue_ids.get(job_type).map(|tenants| tenants.keys().cloned().collect()).unwrap_or_default()
     }
 
     fn queue_id(&mut self, job_type: &str, tenant: &str) -> u32 {

@@ -72,15 +72,15 @@ impl Queue {
         found
     }
 
-    /// The next job for an activation with or without a lease.
-    pub(super) fn pop(&mut self, with_lease: bool) -> Option<Next> {
+    /// The next job, lease-only ones included or not.
+    pub(super) fn pop(&mut self, lease_only_too: bool) -> Option<Next> {
         if self.waiting == 0 {
             return self.endless.clone().map(Next::Endless);
         }
         let mut emptied = None;
         let mut next = None;
         for (priority, level) in &mut self.levels {
-            next = level.pop(with_lease);
+            next = level.pop(lease_only_too);
             if level.is_empty() {
                 emptied = Some(*priority);
             }
@@ -98,6 +98,24 @@ impl Queue {
         next
     }
 
+    /// The blueprint of a job that waits for its first activation.
+    pub(super) fn fresh(&self, key: u64) -> Option<&Blueprint> {
+        self.levels.values().find_map(|level| {
+            let index = level.fresh.partition_point(|range| range.first + range.count <= key);
+            level.fresh.get(index).filter(|range| range.first <= key).map(|range| &*range.blueprint)
+        })
+    }
+
+    /// Up to `limit` jobs of each priority that wait for their first activation.
+    pub(super) fn all_fresh(&self, limit: usize) -> impl Iterator<Item = (u64, &Blueprint)> {
+        self.levels.values().flat_map(move |level| {
+            let keys = |range: &Range| range.first..range.first + range.count;
+            let jobs =
+                level.fresh.iter().flat_map(move |range| keys(range).map(|key| (key, &*range.blueprint)));
+            jobs.take(limit)
+        })
+    }
+
     /// Cuts one never activated job out of its range and leaves it among the returned ones.
     pub(super) fn single_out(&mut self, key: u64) -> Option<Rc<Blueprint>> {
         self.levels.values_mut().find_map(|level| level.single_out(key))
@@ -109,8 +127,8 @@ impl Level {
         self.fresh.is_empty() && self.returned.is_empty() && self.leased.is_empty()
     }
 
-    fn pop(&mut self, with_lease: bool) -> Option<Next> {
-        let leased = if with_lease { self.leased.first() } else { None };
+    fn pop(&mut self, lease_only_too: bool) -> Option<Next> {
+        let leased = if lease_only_too { self.leased.first() } else { None };
         let returned = [leased, self.returned.first()].into_iter().flatten().min().copied();
         if let Some(key) = returned
             && self.fresh.front().is_none_or(|range| key < range.first)

@@ -1,7 +1,10 @@
 //! Outcomes: complete, fail, throw error; what they do to a job and what they say about its holder.
 
 use super::Store;
+use std::rc::Rc;
+
 use super::answers::{Fence, Mark};
+use super::history::Ending;
 use super::job::State;
 use super::timers::Due;
 
@@ -17,14 +20,12 @@ pub(crate) struct Failure<'a> {
 
 /// What a worker says about a job.
 pub(crate) enum Outcome<'a> {
-    Complete,
+    Complete(Ending<'a>),
     Fail(Failure<'a>),
-    /// A BPMN error. `caught` says whether something catches it.
-    Error {
-        code: &'a str,
-        message: Option<&'a str>,
-        caught: bool,
-    },
+    /// A BPMN error that something catches.
+    Caught(Ending<'a>),
+    /// A BPMN error that nothing catches.
+    Uncaught(Ending<'a>),
 }
 
 /// Why a command has no effect.
@@ -69,14 +70,19 @@ impl Store {
         if !matches!(job.state, State::Activated | State::Waiting) {
             return (Err(Refusal::InvalidState(job.state)), mark);
         }
+        let worker = job.batch.as_ref().map(|batch| batch.worker.clone());
         self.leave_state(key);
         match outcome {
-            Outcome::Complete => {
+            Outcome::Complete(ending) => {
                 self.account.completed += 1;
-                self.forget(key);
+                self.end(key, worker, &ending);
+            }
+            Outcome::Caught(ending) => {
+                self.account.errors_thrown += 1;
+                self.end(key, worker, &ending);
             }
             Outcome::Fail(failure) => mark.hand_back = self.fail(key, failure, now),
-            Outcome::Error { code, message, caught } => self.throw(key, code, message, caught),
+            Outcome::Uncaught(ending) => self.halt(key, &ending),
         }
         (Ok(()), mark)
     }
@@ -127,8 +133,9 @@ impl Store {
         }
     }
 
-    fn forget(&mut self, key: u64) {
+    fn end(&mut self, key: u64, worker: Option<Rc<str>>, ending: &Ending<'_>) {
         if let Some(job) = self.jobs.remove(&key) {
+            self.history.add(key, &job, worker, ending);
             self.answers.job_ended(key, job.unanswered);
         }
     }
@@ -162,16 +169,12 @@ impl Store {
         hand_back
     }
 
-    fn throw(&mut self, key: u64, code: &str, message: Option<&str>, caught: bool) {
-        if caught {
-            self.account.errors_thrown += 1;
-            return self.forget(key);
-        }
+    fn halt(&mut self, key: u64, ending: &Ending<'_>) {
         let Some(job) = self.jobs.get_mut(&key) else { return };
         job.state = State::ErrorThrown;
         let notes = job.notes();
-        notes.error_code = Some(code.to_owned());
-        notes.message = message.map(str::to_owned);
+        notes.error_code = ending.error_code.map(str::to_owned);
+        notes.message = ending.message.map(str::to_owned);
         self.account.incidents += 1;
     }
 }

@@ -29,9 +29,6 @@ impl Store {
         }
         let Some(job) = self.jobs.get_mut(&key) else { return Err(Refusal::NotFound) };
         if job.leased && fence != Fence::None && fence != Fence::Seq(job.seq) {
-            if job.state == State::Activated && matches!(fence, Fence::Seq(_)) {
-                self.answers.foreign += 1;
-            }
             return Err(Refusal::Fenced);
         }
         if change.timeout_ms.is_some() && job.state != State::Activated {
