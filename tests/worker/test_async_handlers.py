@@ -1,5 +1,6 @@
 """Async and threaded handlers in a real worker."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -85,7 +86,7 @@ ASYNC = """
             job.log.info("cancelled", cancelled=job.cancelled)
             raise
 """
-TYPES = "noop where timeout context waits opens raises leaves-a-bomb forever".split()  # noqa: SIM905
+TYPES = re.findall(r'@handler\("([^"]+)"', ASYNC)
 
 
 @pytest.fixture

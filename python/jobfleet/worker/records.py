@@ -1,5 +1,6 @@
 """Log records of jobs, as JSON for the link."""
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -29,15 +30,22 @@ class LaneContext:
 
     def log(self, number: int, level: int, message: str, fields: dict[str, Any]) -> None:
         """Send one record: `fields` and `message`."""
-        self._link.log(level, self._lane, number, encode_record(message, fields))
+        self._send(number, level, encode_record(message, fields))
 
     def printed(self, number: int, level: int, line: str, stream: str) -> None:
         """Send one line that job `number` printed to `stream` (stdout or stderr)."""
-        self._link.log(level, self._lane, number, encode_record(line, {}, stream))
+        self._send(number, level, encode_record(line, {}, stream))
 
     def cancelled(self, number: int) -> bool:
         """Whether the outcome of job `number` is no longer wanted."""
         return (self._lane, number) in self._cancels
+
+    def _send(self, number: int, level: int, record: bytes) -> None:
+        try:
+            self._link.log(level, self._lane, number, record)
+        except RuntimeError:
+            # A child that a handler forked has no link; what it says goes where its other output goes.
+            sys.stderr.write(f"{record.decode()}\n")
 
 
 def encode_record(message: str, fields: dict[str, Any], stream: str | None = None) -> bytes:
