@@ -212,6 +212,8 @@ impl State {
             }
             taken.push(sent.id);
         }
+        // With jobs still out, an outcome will come and end this; without, the lane is simply free.
+        state.stuck = state.jobs > 0;
         taken
     }
 
@@ -240,12 +242,6 @@ impl State {
                 if free {
                     stuck.extend(candidates.into_iter().map(|worker| (pool_index, worker, lane)));
                 }
-            }
-        }
-        for (pool, worker, lane) in &stuck {
-            let worker = self.pools.get_mut(*pool).and_then(|pool| pool.workers.get_mut(*worker));
-            if let Some(state) = worker.and_then(|worker| worker.lanes.get_mut(*lane)) {
-                state.stuck = true;
             }
         }
         (waiting, stuck)

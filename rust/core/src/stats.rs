@@ -15,6 +15,9 @@ pub struct Percentiles {
     pub max: u64,
 }
 
+/// Longer durations count as this: a day.
+const LONGEST_US: u64 = 86_400_000_000;
+
 /// Durations of one kind, kept to two significant digits.
 pub struct Durations(Option<Histogram<u32>>);
 
@@ -28,7 +31,9 @@ impl Durations {
     /// Adds one duration.
     pub fn record(&mut self, duration: Duration) {
         if let Some(histogram) = &mut self.0 {
-            histogram.saturating_record(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX).max(1));
+            // It grows with the values it sees; only lack of memory could refuse one.
+            let _ = histogram
+                .record(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX).clamp(1, LONGEST_US));
         }
     }
 

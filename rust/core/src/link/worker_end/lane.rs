@@ -48,7 +48,7 @@ pub enum Take {
 #[derive(Debug)]
 pub(super) struct Lane {
     pub(super) kind: LaneKind,
-    index: u16,
+    pub(super) index: u16,
     slots: Box<[Cell]>,
     queue: Mutex<Queue>,
     /// False while jobs wait, for the hot path, which does not take the lock.

@@ -1,15 +1,18 @@
 //! The worker process's end of the link: takes jobs and settles outcomes with blocking calls, without tokio.
 //!
-//! One native thread owns reading. Outcomes are written by the thread that settles when nothing more is to be
-//! started or much waits, else by the native thread within a millisecond, whatever the other threads do.
+//! A taker that waits reads the link itself; while all of them work, one native thread does. Outcomes are written
+//! by the thread that settles when nothing more is to be started or much waits, else by the native thread within
+//! a millisecond, whatever the other threads do.
 
 mod descriptors;
 mod gate;
+mod inbox;
 mod lane;
 mod log_queue;
 mod misuse;
 mod native;
 mod outbox;
+mod poller;
 mod shared;
 mod signals;
 
@@ -32,6 +35,7 @@ use super::frame::{FrameError, MAX_FRAME, OutcomeHead};
 use super::outcome::OutcomeRef;
 use crate::fork_guard::ForkGuard;
 use crate::recorder::{LaneKind, LaneSpec, now_ns};
+use inbox::Broken;
 use lane::Lane;
 use shared::Shared;
 
@@ -56,6 +60,8 @@ impl WorkerEnd {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "the link is not a Unix stream socket"));
         }
         rustix::io::fcntl_setfd(&link, rustix::io::FdFlags::CLOEXEC)?;
+        // A taker sleeps in its read; writes ask for no waiting one by one.
+        rustix::io::ioctl_fionbio(&link, false)?;
         Ok(Self {
             shared: Arc::new(Shared::new(link, &recorder, lanes)?),
             owner: ForkGuard::new()?,
@@ -120,7 +126,7 @@ impl WorkerEnd {
     pub fn wait(&self, lane: u16, ticket: u32, deadline_ns: Option<u64>) -> Result<Woken, Misuse> {
         let place = self.lane(lane)?;
         self.shared.write(now_ns(), false);
-        Ok(place.gate().wait(ticket, deadline_ns))
+        Ok(self.shared.wait(place, ticket, deadline_ns))
     }
 
     /// Settle a job. Nothing happens when the slot does not run it (any more).
@@ -141,7 +147,7 @@ impl WorkerEnd {
         // The length was checked above.
         let _ = self.shared.post(now_ns, released.idle, |out| encode_outcome(out, head, outcome));
         if let (true, Some(wake)) = (released.wake, &place.wake) {
-            shared::signal(wake.as_fd());
+            poller::signal(wake.as_fd());
         }
         self.shared.after_settle();
         Ok(())
@@ -195,8 +201,7 @@ impl WorkerEnd {
         if let Some(take) = lane.take(slot, &self.shared.recorder, self.tid())? {
             return Ok(take);
         }
-        eprintln!("jobfleet: the flight recorder does not fit the jobs that came, this worker exits");
-        self.shared.give_up();
+        self.shared.broke(&Broken::RecorderMismatch(lane.index));
         Ok(Take::Over)
     }
 
