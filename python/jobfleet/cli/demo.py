@@ -47,7 +47,6 @@ class Demo:
         self.notes: list[str] = []
         self.started_at = time.monotonic()
         self._killed: int | None = None
-        self._is_draining = False
         with self.log.open("wb") as log:
             self.fleet = subprocess.Popen(  # noqa: S603 - our own program
                 [
@@ -127,15 +126,12 @@ class Demo:
         return account["created"] >= _JOBS and account["waiting"] == 0 and account["in_flight"] == 0
 
     def _hear(self, event: dict[str, Any]) -> None:
-        if event["event"] == "worker_buried" and self._killed is not None and not self._is_draining:
-            back, other = event["handed_back"], event["requeued"]
-            self._note(
-                f"{event['reason']}: {back} started jobs go back to the engine, {other} waiting ones to another worker"
-            )
+        back, other = event.get("handed_back", 0), event.get("requeued", 0)
+        if event["event"] == "worker_buried" and back + other:
+            self._note(f"{event['reason']}: {back} started jobs back to the engine, {other} waiting to others")
         elif event["event"] == "worker_ready" and self._killed is not None:
             self._note(f"worker {event['index']} is replaced by process {event['pid']} after {event['after_ms']} ms")
         elif event["event"] == "fleet_draining":
-            self._is_draining = True
             self._note("every job has come to its end; the fleet drains")
 
     def _note(self, text: str) -> None:

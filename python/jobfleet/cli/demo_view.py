@@ -12,8 +12,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from jobfleet.cli.tables import processes_table, spread, types_table
-from jobfleet.supervisor.status import FleetStatus
+from jobfleet.cli.tables import megabytes, span, spread, state_text
+from jobfleet.supervisor.status import FleetStatus, PoolStatus
 
 _PLAIN_EVERY_S: Final = 1.0
 _NOTES_SHOWN: Final = 6
@@ -69,7 +69,7 @@ class LiveView:
         head = Text(f"jobfleet demo  {elapsed_s:4.1f} s   ", style="bold")
         head.append(f"{self._pace.of(settled(account)):,.0f} jobs/s   {status.totals.in_flight:,} in flight   ")
         head.append(f"{settled(account):,} of {account['created']:,} settled")
-        tables = [types_table(status.types), *(processes_table(pool) for pool in status.pools)]
+        tables = [_types(status), *(_processes(pool) for pool in status.pools)]
         self._live.update(Group(head, *tables, Text("\n".join(notes[-_NOTES_SHOWN:]))), refresh=True)
 
     def finish(self, notes: list[str]) -> None:
@@ -114,6 +114,34 @@ class PlainView:
         for note in notes[self._told :]:
             print(note, flush=True)
         self._told = len(notes)
+
+
+def _types(status: FleetStatus) -> Table:
+    """One row per job type, narrow enough for 80 columns."""
+    table = _compact("type", "running", "completed", "failed", "errors", "back", "p50", "p99")
+    for kind in status.types:
+        counts = (kind.running, kind.completed, kind.failed, kind.errors_thrown, kind.handed_back)
+        latency = (span(kind.latency_us.p50), span(kind.latency_us.p99))
+        table.add_row(kind.type, *(f"{count:,}" for count in counts), *latency)
+    return table
+
+
+def _processes(pool: PoolStatus) -> Table:
+    """One row per process."""
+    table = _compact("process", "pid", "state", "busy", "jobs", "restarts", "memory")
+    for process in pool.processes:
+        busy, jobs, restarts = f"{process.busy}/{process.slots}", f"{process.jobs:,}", str(process.restarts)
+        state, memory = state_text(process.state), megabytes(process.memory_bytes)
+        table.add_row(f"worker {process.index}", str(process.pid or "-"), state, busy, jobs, restarts, memory)
+    return table
+
+
+def _compact(*columns: str) -> Table:
+    """A table without lines, so that a terminal of 24 rows has room for everything."""
+    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="right" if number else "left")
+    return table
 
 
 def settled(account: dict[str, int]) -> int:
