@@ -21,7 +21,7 @@ help: ## list the targets
 build: $(STAMPS)/extension ## install the locked dependencies into .venv and build the extension in release mode
 
 demo: build ## run a fleet on the local engine for half a minute, kill one of its workers, show the account
-	@$(BIN)/python examples/demo.py
+	@$(BIN)/jobfleet demo
 
 test: build ## all tests, Rust first (the first run compiles for minutes)
 	@echo "== cargo test"
