@@ -21,7 +21,7 @@ help: ## list the targets
 build: $(STAMPS)/extension ## install the locked dependencies into .venv and build the extension in release mode
 
 demo: build ## run a fleet on the local engine for half a minute, kill one of its workers, show the account
-	@$(BIN)/python examples/demo.py
+	@$(BIN)/jobfleet demo
 
 test: build ## all tests, Rust first (the first run compiles for minutes)
 	@echo "== cargo test"
@@ -61,5 +61,5 @@ $(STAMPS)/dependencies: requirements/run.txt requirements/dev.txt tools/needs
 $(STAMPS)/extension: $(STAMPS)/dependencies pyproject.toml $(rust_sources)
 	@tools/needs >/dev/null
 	@echo "== building the extension in release mode (minutes the first time)"
-	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --release --locked --quiet
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) PIP_QUIET=1 $(BIN)/maturin develop --release --locked
 	@touch $@
