@@ -61,5 +61,5 @@ $(STAMPS)/dependencies: requirements/run.txt requirements/dev.txt tools/needs
 $(STAMPS)/extension: $(STAMPS)/dependencies pyproject.toml $(rust_sources)
 	@tools/needs >/dev/null
 	@echo "== building the extension in release mode (minutes the first time)"
-	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --release --locked --quiet
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) PIP_QUIET=1 $(BIN)/maturin develop --release --locked
 	@touch $@
