@@ -192,7 +192,7 @@ def test_missing_variable_is_named(core: CoreEnd) -> None:
 
 def test_envelope_member_of_another_type_does_not_cost_the_job(core: CoreEnd) -> None:
     variables = {"orderId": "a", "amount": 1}
-    job = core.give(TYPES.index("typed"), variables=variables, kind=17, tags="none", priority={"new": 1})
+    job = core.give(TYPES.index("typed"), variables=variables, kind=17, tags=None, priority={"new": 1})
     assert core.outcome(job).kind == "complete"
 
 
