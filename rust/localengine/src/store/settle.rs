@@ -71,6 +71,7 @@ impl Store {
             return (Err(Refusal::InvalidState(job.state)), mark);
         }
         let worker = job.batch.as_ref().map(|batch| batch.worker.clone());
+        let undelivered = job.undelivered;
         self.leave_state(key);
         match outcome {
             Outcome::Complete(ending) => {
@@ -81,7 +82,7 @@ impl Store {
                 self.account.errors_thrown += 1;
                 self.end(key, worker, &ending);
             }
-            Outcome::Fail(failure) => mark.hand_back = self.fail(key, failure, now),
+            Outcome::Fail(failure) => mark.hand_back = self.fail(key, failure, now) && !undelivered,
             Outcome::Uncaught(ending) => self.halt(key, &ending),
         }
         (Ok(()), mark)
