@@ -26,7 +26,7 @@ class Surroundings(msgspec.Struct, frozen=True):
     hub: Hub
     spawn: Callable[[], Spawned]
     changed: Callable[[], None]
-    """Called when a pool's state or the number of its processes has changed."""
+    """Called when a pool's state, the number of its processes or the engine's state has changed."""
 
 
 class Teller:
