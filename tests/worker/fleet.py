@@ -41,7 +41,7 @@ class Worker:
     def exit_status(self) -> int:
         """Wait for its end: the exit status, or minus the signal."""
         if self._status is None:
-            wait_for(lambda: self._reaped(), f"worker {self.pid} to exit")
+            wait_for(self._reaped, f"worker {self.pid} to exit")
         assert self._status is not None
         return self._status
 

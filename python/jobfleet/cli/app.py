@@ -2,7 +2,7 @@
 
 import typer
 
-from jobfleet.cli import check, engine, push, run, status
+from jobfleet.cli import check, demo, engine, push, run, status
 
 app = typer.Typer(
     help="Runs fleets of Python job handlers against a workflow engine.",
@@ -17,3 +17,4 @@ app.command("status")(status.status)
 app.command("check")(check.check)
 app.command("engine")(engine.engine)
 app.command("push")(push.push)
+app.command("demo", hidden=True)(demo.demo)

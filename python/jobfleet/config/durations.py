@@ -47,7 +47,8 @@ class Duration:
         return hash(self.s)
 
     def __str__(self) -> str:
-        return f"{self.ms}ms" if self.s < 1 else f"{self.s:g}s"
+        whole, rest = divmod(self.ms, 1000)
+        return f"{self.ms}ms" if rest else f"{whole}s"
 
     def __repr__(self) -> str:
         return f"Duration({self.s:g})"

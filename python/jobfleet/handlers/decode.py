@@ -13,7 +13,7 @@ from jobfleet.handlers.job import Job
 Decode = Callable[[bytes], Job[Any]]
 
 _PLACE = re.compile(r"(?P<what>.*?)(?: - at `\$(?P<place>.*)`)?", re.DOTALL)
-_MEMBER = re.compile(r"\.(\w+)")
+_MEMBER = re.compile(r"\.([^.\[]+)")
 
 
 class BadVariables(Exception):

@@ -21,6 +21,7 @@ class HandlerFinder(MetaPathFinder):
         self._files: dict[str, str] = {}
         self._folders: dict[str, str] = {}
         self._names: dict[str, str] = {}
+        self._packages: dict[str, str] = {}
 
     def reserve_file(self, name: str, file: str) -> None:
         """Module `name` is `file`, wherever `sys.path` points."""
@@ -38,6 +39,17 @@ class HandlerFinder(MetaPathFinder):
     def name_of(self, file: str) -> str | None:
         """The name under which `file` is loaded or about to be."""
         return self._names.get(os.path.realpath(file))
+
+    def folder_of(self, package: str, folder: str) -> str:
+        """The folder that outermost package `package` is: `folder`, unless another one came first."""
+        return self._packages.setdefault(package, folder)
+
+    def forget(self) -> None:
+        """Forget every name, as tests need it; modules that are imported stay."""
+        self._files.clear()
+        self._folders.clear()
+        self._names.clear()
+        self._packages.clear()
 
     def install(self) -> None:
         """Take part in imports of this process. Idempotent."""

@@ -109,16 +109,18 @@ def _in_package(path: str) -> tuple[str, str]:
     while os.path.exists(os.path.join(folder, "__init__.py")):
         folder, name = os.path.split(folder)
         names.insert(0, name)
-    dotted = ".".join(names)
+    outermost = os.path.realpath(os.path.join(folder, names[0]))
     loaded = sys.modules.get(names[0])
-    places = [os.path.realpath(place) for place in getattr(loaded, "__path__", [])]
-    if loaded is not None and os.path.realpath(os.path.join(folder, names[0])) not in places:
+    places = [outermost] if loaded is None else [os.path.realpath(place) for place in getattr(loaded, "__path__", [])]
+    places.append(FINDER.folder_of(names[0], outermost))
+    if any(place != outermost for place in places) or len(places) == 1:
+        other = next((place for place in places if place != outermost), "built in")
         raise LoadError(
-            f"{path} belongs to package {names[0]!r}, but another module of that name is imported already "
-            f"({getattr(loaded, '__file__', None) or 'built in'}); rename one of them",
+            f"{path} belongs to package {names[0]!r}, but there is another module of that name ({other}); "
+            "rename one of them",
             path=path,
         )
-    return folder, dotted
+    return folder, ".".join(names)
 
 
 def _free_name(wanted: str, path: str) -> str:

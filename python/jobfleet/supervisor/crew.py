@@ -125,7 +125,7 @@ class Crew:
     def forked(self, worker: int, pid: int) -> None:
         """A worker process exists."""
         record = self.workers[worker]
-        record.output.source = f"{self._plan.name}/{pid}"
+        record.output.start(f"{self._plan.name}/{pid}")
         watched = self._around.reaper.watch(pid, lambda how: self._died(record, how))
         if isinstance(watched, Exit):
             self._died(record, watched)
@@ -196,7 +196,7 @@ class Crew:
             self._around.core.worker_dead(worker, "was never forked")
             self._unborn(index, error)
             return
-        output = Output(output_fd, self._plan.name, self._around.log, self._around.loop)
+        output = Output(output_fd, self._around.log, self._around.loop)
         self.workers[worker] = Worker(worker, index, self._restarts[index], output, new_life(self._teller.defect))
         try:
             forker.fork(worker, index, (link_fd, recorder_fd, output_end))

@@ -17,16 +17,23 @@ _READ_BYTES: Final = 1 << 16
 class Output:
     """The reading end of one process's stdout and stderr."""
 
-    def __init__(self, fd: int, source: str, log: Log, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, fd: int, log: Log, loop: asyncio.AbstractEventLoop) -> None:
         self._fd = fd
         self._log = log
         self._loop = loop
         self._partial = b""
         self._is_cut = False
-        self.source = source
+        self.source = ""
         self.account = Account()
+        self._is_read = False
         os.set_blocking(fd, False)
-        loop.add_reader(fd, self._read)
+
+    def start(self, source: str) -> None:
+        """Read from now on, in the name of `source`. What was written before waits in the pipe."""
+        self.source = source
+        if self._fd >= 0:
+            self._is_read = True
+            self._loop.add_reader(self._fd, self._read)
 
     def finish(self) -> None:
         """Take what is left in the pipe, then close it: its process is dead."""
@@ -74,7 +81,8 @@ class Output:
     def _close(self) -> None:
         if self._fd < 0:
             return
-        self._loop.remove_reader(self._fd)
+        if self._is_read:
+            self._loop.remove_reader(self._fd)
         os.close(self._fd)
         self._fd = -1
         if self._partial:

@@ -46,7 +46,8 @@ class Pool:
 
     def start(self, spawned: Spawned) -> None:
         """Begin with a zygote that has been asked to load."""
-        self._output = Output(spawned.output_fd, f"{self.plan.name}/zygote", self._around.log, self._around.loop)
+        self._output = Output(spawned.output_fd, self._around.log, self._around.loop)
+        self._output.start(f"{self.plan.name}/zygote")
         self._zygote = Zygote(spawned, self, self._around.loop, self._around.reaper)
         self._zygote_since = time.monotonic()
         self._zygote.start()
@@ -106,6 +107,7 @@ class Pool:
             self.load_failed(LoadFailed(error="the handlers have changed on disk; restart the fleet to run them"))
             return
         self.load_error = None
+        self._teller.publish("handlers_loaded", pid=self.zygote_pid)
         self.crew.use(self._zygote)
 
     def load_failed(self, reply: LoadFailed) -> None:

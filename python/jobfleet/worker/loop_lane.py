@@ -5,13 +5,16 @@ import os
 import sys
 from collections.abc import Coroutine
 from contextlib import suppress
-from typing import Any
+from inspect import CORO_CREATED, getcoroutinestate
+from typing import Any, cast
 
 from jobfleet.handlers.binding import Binding
 from jobfleet.handlers.completion import Completion
 from jobfleet.worker.current import RUNNING
 from jobfleet.worker.encode import encode
 from jobfleet.worker.lane import Lane
+
+_Coroutine = Coroutine[Any, Any, None]
 
 BURST = 64
 """Jobs that are started before the loop gets to timers, sockets and other tasks again."""
@@ -123,7 +126,12 @@ class LoopLane:
 
     def _cancel(self, number: int, reason: str) -> None:
         task = self._running.get(number)
-        if task is not None:
+        if task is None:
+            return
+        if getcoroutinestate(cast(_Coroutine, task.get_coro())) == CORO_CREATED:
+            # A task that is cancelled before its first step never enters its coroutine, which has to settle the job.
+            self._loop.call_soon(self._cancel, number, reason)
+        else:
             task.cancel(reason)
 
     def _forget_loop(self) -> None:
@@ -136,12 +144,12 @@ class LoopLane:
 
 if sys.version_info >= (3, 12):
 
-    def _start(coroutine: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> "asyncio.Task[None]":
+    def _start(coroutine: _Coroutine, loop: asyncio.AbstractEventLoop) -> "asyncio.Task[None]":
         """A task that has run up to its first suspension already."""
         return asyncio.Task(coroutine, loop=loop, eager_start=True)
 
 else:
 
-    def _start(coroutine: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> "asyncio.Task[None]":
+    def _start(coroutine: _Coroutine, loop: asyncio.AbstractEventLoop) -> "asyncio.Task[None]":
         """A task that runs with the loop's next turn."""
         return asyncio.Task(coroutine, loop=loop)

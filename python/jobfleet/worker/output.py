@@ -34,10 +34,8 @@ class JobStream(io.TextIOBase):
         *lines, rest = (self._partial.pop((context, job._number), "") + text).split("\n")
         for line in lines:
             self._print(context, job._number, line)
-        if len(rest) > LONGEST_LINE_BYTES:
-            self._print(context, job._number, rest)
-        elif rest:
-            self._partial[context, job._number] = rest
+        if rest:
+            self._partial[context, job._number] = rest[:LONGEST_LINE_BYTES]
             if len(self._partial) > _PARTIAL_LINES:
                 self._print_oldest()
         return len(text)

@@ -10,8 +10,8 @@ from types import FrameType
 from typing import Any
 
 _REMEDY = "make it in an @on_start hook instead"
-_MOST_REFERRERS = 20_000
-"""Enough to climb from a socket to the module that holds it, few enough to take no time."""
+_MOST_REFERRERS = 200
+"""Enough to climb from a socket to the module that holds it; each costs a look at every object there is."""
 
 
 def open_descriptors() -> dict[int, str]:
@@ -25,9 +25,16 @@ def open_descriptors() -> dict[int, str]:
     return found
 
 
-def hazards(before: dict[int, str]) -> list[str]:
-    """One sentence for each thing that a worker would share with its siblings or miss; `before`: at the start."""
-    return [*_threads(), *_loops(), *_sockets(before)]
+def hazards(before: dict[int, str], handlers: list[str]) -> list[str]:
+    """One sentence for each thing that workers would share or miss.
+
+    `before` are the descriptors from before the import of `handlers`.
+    """
+    unknown = f"a module that {', '.join(handlers)} imports"
+    return [
+        f"{holder or unknown} {what} while it is imported; {_REMEDY}"
+        for holder, what in [*_threads(), *_loops(), *_sockets(before)]
+    ]
 
 
 def native_threads_note() -> str | None:
@@ -46,36 +53,40 @@ def _native_packages() -> Iterator[str]:
             yield name.partition(".")[0]
 
 
-def _threads() -> Iterator[str]:
-    frames = sys._current_frames()
+_Hazard = tuple[str | None, str]
+"""The module that is to blame, and what it does."""
+
+
+def _threads() -> Iterator[_Hazard]:
     named = {thread.ident: thread for thread in threading.enumerate()}
-    for ident, frame in frames.items():
-        if ident == threading.get_ident():
-            continue
-        thread = named.get(ident)
-        shown = "a thread" if thread is None else f"thread {thread.name!r}"
-        yield f"{_starter(thread, frame)} starts {shown} while it is imported, which no fork carries over; {_REMEDY}"
+    for ident, frame in sys._current_frames().items():
+        if ident != threading.get_ident():
+            thread = named.get(ident)
+            shown = "a thread" if thread is None else f"the thread {thread.name!r}"
+            yield _starter(thread, frame), f"starts {shown}, which no fork carries over,"
 
 
-def _starter(thread: threading.Thread | None, frame: FrameType) -> str:
-    """The module whose code the thread runs."""
+def _starter(thread: threading.Thread | None, frame: FrameType) -> str | None:
+    """The module whose code the thread runs, or who holds it."""
     target = getattr(getattr(thread, "_target", None), "__module__", None)
-    if target is not None and not target.startswith(("concurrent.", "asyncio.")):
+    if target is not None and not _is_standard(target):
         return f"module {target!r}"
-    module = "?"
     current: FrameType | None = frame
     while current is not None:
-        name = current.f_globals.get("__name__", "?")
-        if name != "threading":
-            module = name
+        name = current.f_globals.get("__name__", "")
+        if name and not _is_standard(name):
+            return f"module {name!r}"
         current = current.f_back
-    holder = thread and _holder(thread)
-    return f"module {holder or module!r}"
+    return None if thread is None else _holder(thread)
 
 
-def _loops() -> Iterator[str]:
+def _is_standard(module: str) -> bool:
+    return module.partition(".")[0] in sys.stdlib_module_names
+
+
+def _loops() -> Iterator[_Hazard]:
     for loop in _open_loops():
-        yield f"{_holding_module(loop)} makes an event loop while it is imported, which workers would share; {_REMEDY}"
+        yield _holder(loop), "makes an event loop, which workers would share,"
 
 
 def _open_loops() -> list[Any]:
@@ -91,14 +102,13 @@ def _is_open_loop(candidate: Any) -> bool:
         return False
 
 
-def _sockets(before: dict[int, str]) -> Iterator[str]:
-    python_sockets = {obj.fileno(): obj for obj in gc.get_objects() if isinstance(obj, socket.socket)}
+def _sockets(before: dict[int, str]) -> Iterator[_Hazard]:
+    known = {candidate.fileno(): candidate for candidate in gc.get_objects() if isinstance(candidate, socket.socket)}
     own = {end.fileno() for loop in _open_loops() for end in _self_pipe(loop)}
     for descriptor, meaning in open_descriptors().items():
-        if not meaning.startswith("socket:") or before.get(descriptor) == meaning or descriptor in own:
-            continue
-        holder = _holding_module(python_sockets[descriptor]) if descriptor in python_sockets else "a handler module"
-        yield f"{holder} opens {_described(descriptor)} while it is imported, which workers would share; {_REMEDY}"
+        if meaning.startswith("socket:") and before.get(descriptor) != meaning and descriptor not in own:
+            holder = _holder(known[descriptor]) if descriptor in known else None
+            yield holder, f"opens {_described(descriptor)}, which workers would share,"
 
 
 def _self_pipe(loop: Any) -> list[socket.socket]:
@@ -116,13 +126,8 @@ def _described(descriptor: int) -> str:
     return f"a connection to {peer[0]}:{peer[1]}" if isinstance(peer, tuple) else f"a connection to {peer!r}"
 
 
-def _holding_module(thing: object) -> str:
-    holder = _holder(thing)
-    return "a handler module" if holder is None else f"module {holder!r}"
-
-
 def _holder(thing: object) -> str | None:
-    """The module from whose globals `thing` can be reached by the shortest way."""
+    """The module outside of the standard library from whose globals `thing` can be reached by the shortest way."""
     seen = {id(thing)}
     level: list[object] = [thing]
     while level and len(seen) < _MOST_REFERRERS:
@@ -135,7 +140,9 @@ def _holder(thing: object) -> str | None:
             seen.add(id(referrer))
             if isinstance(referrer, dict):
                 name = referrer.get("__name__")
-                if isinstance(name, str) and vars(sys.modules.get(name, object)) is referrer and name != __name__:
-                    return name
+                if isinstance(name, str) and vars(sys.modules.get(name, object)) is referrer:
+                    if not _is_standard(name) and name != __name__:
+                        return f"module {name!r}"
+                    continue
             level.append(referrer)
     return None

@@ -53,6 +53,7 @@ class WorkerProcess:
         run_stop(self._loaded.on_stop, self._state, self._host)
         if self._host is not None:
             self._host.close()
+        finish_output()
         self._link.flush()
         return ExitCode.DRAINED
 

@@ -1,5 +1,6 @@
 """Log records of jobs, as JSON for the link."""
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 
 LONGEST_LINE_BYTES = 16 * 1024
 """A record or printed line is cut here: one job must not fill the logs of a host."""
+
+_LENIENT = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
 
 
 class LaneContext:
@@ -27,29 +30,44 @@ class LaneContext:
 
     def log(self, number: int, level: int, message: str, fields: dict[str, Any]) -> None:
         """Send one record: `fields` and `message`."""
-        self._link.log(level, self._lane, number, encode_record(message, fields))
+        self._send(number, level, encode_record(message, fields))
 
     def printed(self, number: int, level: int, line: str, stream: str) -> None:
         """Send one line that job `number` printed to `stream` (stdout or stderr)."""
-        self._link.log(level, self._lane, number, encode_record(line, {}, stream))
+        self._send(number, level, encode_record(line, {}, stream))
 
     def cancelled(self, number: int) -> bool:
         """Whether the outcome of job `number` is no longer wanted."""
         return (self._lane, number) in self._cancels
 
+    def _send(self, number: int, level: int, record: bytes) -> None:
+        try:
+            self._link.log(level, self._lane, number, record)
+        except RuntimeError:
+            # A child that a handler forked has no link; what it says goes where its other output goes.
+            sys.stderr.write(f"{record.decode()}\n")
+
 
 def encode_record(message: str, fields: dict[str, Any], stream: str | None = None) -> bytes:
-    """The fields and `message`, beside them `stream`, in at most `LONGEST_LINE_BYTES`; what is not JSON becomes text."""
+    """`fields`, `message` and `stream` as one object of at most `LONGEST_LINE_BYTES`; what is not JSON becomes text."""
     own = {"message": _text(message)} | ({} if stream is None else {"stream": stream})
     try:
-        encoded = orjson.dumps({**fields, **own}, _text, orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY)
+        encoded = orjson.dumps({**fields, **own}, _text, _LENIENT)
     except TypeError:
-        encoded = orjson.dumps({_text(name): _text(value) for name, value in fields.items()} | own)
-    if len(encoded) <= LONGEST_LINE_BYTES:
-        return encoded
-    # A character takes at most six bytes of JSON.
-    own["message"] = own["message"][: (LONGEST_LINE_BYTES - 64) // 6]
-    return orjson.dumps(own | {"cut": True})
+        encoded = orjson.dumps({_text(name): _json(value) for name, value in fields.items()} | own)
+    # Most characters take one byte of JSON, none takes more than six.
+    for longest in (LONGEST_LINE_BYTES - 256, (LONGEST_LINE_BYTES - 256) // 6):
+        if len(encoded) <= LONGEST_LINE_BYTES:
+            break
+        encoded = orjson.dumps(own | {"message": own["message"][:longest], "cut": True})
+    return encoded
+
+
+def _json(value: object) -> orjson.Fragment | str:
+    try:
+        return orjson.Fragment(orjson.dumps(value, _text, _LENIENT))
+    except TypeError:
+        return _text(value)
 
 
 def _text(value: object) -> str:

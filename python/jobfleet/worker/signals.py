@@ -21,21 +21,18 @@ def ignore_stop_signals() -> None:
         signal.siginterrupt(number, False)
 
 
-def reset_in_zygote() -> None:
-    """Give a process that was just exec'd known signal settings."""
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    ignore_stop_signals()
-    faulthandler.enable(_STDERR)
-
-
-def reset_in_worker() -> None:
-    """Undo what handler modules may have changed while the zygote imported them."""
+def settle_down() -> None:
+    """Known settings, whatever handler modules did while they were imported."""
     signal.set_wakeup_fd(-1)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     signal.setitimer(signal.ITIMER_REAL, 0)
-    # Ignoring SIGCHLD, or reaping in its handler, takes the exit status from handlers' subprocesses.
+    # Ignoring SIGCHLD, or reaping in its handler, takes the exit status from those who wait for their children.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     ignore_stop_signals()
     faulthandler.cancel_dump_traceback_later()
     faulthandler.enable(_STDERR)
+
+
+def accept_dumps() -> None:
+    """Have the dump signal write stacks. Only in workers: nobody asks a zygote."""
     faulthandler.register(DUMP_SIGNAL, _STDERR, chain=False)

@@ -20,7 +20,7 @@ from jobfleet.worker.exit_codes import ExitCode
 from jobfleet.worker.output import finish_output
 from jobfleet.worker.parent import die_with_parent, wait_for_adoption
 from jobfleet.worker.process import exit_now, run_to_exit
-from jobfleet.worker.signals import reset_in_worker
+from jobfleet.worker.signals import accept_dumps, settle_down
 
 _PID = struct.Struct("i")
 
@@ -85,7 +85,8 @@ def become_worker(
         wait_for_adoption(supervisor, between)
         die_with_parent(supervisor)
         os.setpgid(0, 0)
-        reset_in_worker()
+        settle_down()
+        accept_dumps()
         _reseed()
         gc.enable()
         _serve(pool, link_fd, recorder_fd)

@@ -23,7 +23,7 @@ from jobfleet.worker.parent import die_with_parent
 from jobfleet.worker.preload import hazards, native_threads_note, open_descriptors
 from jobfleet.worker.process import import_lanes
 from jobfleet.worker.protocol import Fork, Forked, ForkFailed, Load, LoadedReply, LoadFailed, Order
-from jobfleet.worker.signals import reset_in_zygote
+from jobfleet.worker.signals import settle_down
 from jobfleet.worker.spawn import Unloaded, become_worker, double_fork
 
 _DETAIL_CHARACTERS = 32_000
@@ -83,9 +83,11 @@ class Zygote:
             detail = traceback.format_exc()[-_DETAIL_CHARACTERS:]
             self._control.send(LoadFailed(error=f"loading failed: {failure_text(defect)}", detail=detail))
             return
+        finally:
+            settle_down()
         notes = list(loaded.notes)
         if order.preload:
-            unforkable = hazards(self._start[2])
+            unforkable = hazards(self._start[2], order.handlers)
             notes += [f"preload is off: {sentence}" for sentence in unforkable]
             if not unforkable:
                 self._keep(loaded, notes)
@@ -157,7 +159,7 @@ def main() -> NoReturn:
     die_with_parent()
     if os.getpgrp() != os.getpid():
         os.setpgid(0, 0)
-    reset_in_zygote()
+    settle_down()
     gc.disable()
     attribute_output()
     zygote = Zygote(Control(arguments.control_fd))

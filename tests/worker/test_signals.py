@@ -1,0 +1,101 @@
+"""Signals to workers and zygotes: only the link drains them."""
+
+import os
+import signal
+from collections.abc import Callable
+
+import pytest
+
+from .fleet import Worker, Zygote
+
+StartWorker = Callable[..., Worker]
+
+HANDLERS = """
+    import asyncio
+    import os
+    import signal
+    import subprocess
+    import sys
+    import time
+
+    from jobfleet import handler
+
+    read, write = os.pipe()
+
+    @handler("sync")
+    def sync(job):
+        job.log.info("running")
+        for _ in range(20):
+            time.sleep(0.01)
+        return {"done": True}
+
+    @handler("reads")
+    def reads(job):
+        job.log.info("running")
+        with open(job.variables["fifo"]) as fifo:
+            return {"read": fifo.read()}
+
+    @handler("child")
+    def child(job):
+        source = (
+            "import signal as s; "
+            "print(s.getsignal(s.SIGTERM) == s.SIG_DFL, s.getsignal(s.SIGINT) is s.default_int_handler)"
+        )
+        return {"seen": subprocess.run([sys.executable, "-c", source], capture_output=True, text=True).stdout}
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signal_to_every_process_lets_a_running_handler_finish(
+    zygote: Zygote, worker: StartWorker, number: signal.Signals
+) -> None:
+    started = worker(HANDLERS)
+    job = started.core.give(0)
+    started.core.printed("running")
+    for pid in (started.pid, zygote.process.pid):
+        os.killpg(pid, number)
+    assert started.core.outcome(job).variables == {"done": True}
+    assert started.core.outcome(started.core.give(0)).kind == "complete"
+    assert zygote.fork(2).wait_ready().pid > 0
+
+
+def test_signal_does_not_end_a_blocked_system_call(worker: StartWorker, tmp_path: os.PathLike[str]) -> None:
+    started = worker(HANDLERS)
+    fifo = os.path.join(tmp_path, "fifo")
+    os.mkfifo(fifo)
+    job = started.core.give(1, variables={"fifo": fifo})
+    started.core.printed("running")
+    for _ in range(10):
+        os.kill(started.pid, signal.SIGTERM)
+    with open(fifo, "w") as writer:
+        os.kill(started.pid, signal.SIGTERM)
+        writer.write("text")
+    assert started.core.outcome(job).variables == {"read": "text"}
+
+
+def test_signal_to_an_idle_worker_changes_nothing(worker: StartWorker) -> None:
+    started = worker(HANDLERS)
+    os.kill(started.pid, signal.SIGTERM)
+    os.kill(started.pid, signal.SIGINT)
+    assert started.core.outcome(started.core.give(0)).kind == "complete"
+
+
+def test_programs_that_handlers_start_have_usual_signals(worker: StartWorker) -> None:
+    started = worker(HANDLERS)
+    assert started.core.outcome(started.core.give(2)).variables["seen"] == "True True\n"
+
+
+def test_workers_and_zygotes_lead_process_groups_of_their_own(zygote: Zygote, worker: StartWorker) -> None:
+    started = worker(HANDLERS)
+    assert os.getpgid(started.pid) == started.pid
+    assert os.getpgid(zygote.process.pid) == zygote.process.pid
+
+
+def test_dump_signal_writes_the_stacks_without_ending_the_worker(worker: StartWorker) -> None:
+    started = worker(HANDLERS)
+    job = started.core.give(0)
+    started.core.printed("running")
+    os.kill(started.pid, signal.SIGQUIT)
+    assert started.core.outcome(job).kind == "complete"
+    assert "handlers.py" in started.output()
+    assert " in sync" in started.output()
