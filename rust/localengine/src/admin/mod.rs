@@ -34,6 +34,7 @@ fn dispatch(mut call: Call<'_>, method: &str, rest: &str) -> Result<Answer, Answ
     let (noun, subject) = rest.split_once('/').unwrap_or((rest, ""));
     match (method, noun, subject) {
         ("GET", "account", "") => Ok(json(&call.state.store.account())),
+        ("GET", "latency", "") => Ok(json(&call.state.store.latency())),
         ("POST", "jobs", "") => jobs::add(&mut call),
         ("GET", "jobs", "") => inspect::list(&call),
         ("GET", "jobs", key) => inspect::one(&call, key),
@@ -48,7 +49,11 @@ fn dispatch(mut call: Call<'_>, method: &str, rest: &str) -> Result<Answer, Answ
         ("POST", "clock", "") => control::set_clock(&mut call),
         ("GET", "clock", "") => Ok(control::clock(&call)),
         ("POST", "reset", "") => control::reset(&mut call),
-        (_, "account" | "jobs" | "endless" | "faults" | "settings" | "polls" | "clock" | "reset", _) => {
+        (
+            _,
+            "account" | "latency" | "jobs" | "endless" | "faults" | "settings" | "polls" | "clock" | "reset",
+            _,
+        ) => {
             let detail = "This operation has another method.";
             Err(problem::problem(405, "Method Not Allowed", detail, call.path))
         }

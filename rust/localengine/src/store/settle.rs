@@ -70,6 +70,9 @@ impl Store {
         if !matches!(job.state, State::Activated | State::Waiting) {
             return (Err(Refusal::InvalidState(job.state)), mark);
         }
+        if matches!(outcome, Outcome::Complete(_)) {
+            self.latency.completed(job);
+        }
         let worker = job.batch.as_ref().map(|batch| batch.worker.clone());
         let undelivered = job.undelivered;
         self.leave_state(key);
