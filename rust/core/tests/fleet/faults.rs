@@ -1,11 +1,9 @@
 //! What the engine and the network do wrong must not be seen in the account.
 
-mod common;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use common::{Fleet, Reply};
+use crate::rig::{Fleet, Reply};
 use jobfleet_localengine::{Dialect, Fault, FaultKind, Settings, Target};
 use serde_json::{Value, json};
 
