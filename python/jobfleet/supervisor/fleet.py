@@ -64,7 +64,7 @@ class Fleet:
         self.started_at = time.time()
         self.reaper = Reaper(self._loop, log.error)
         self.drain = Drain(core, self, log, self._loop, self._finished)
-        around = Surroundings(core, self.reaper, self._loop, log, self.hub, setup.spawn, self._pools_changed)
+        around = Surroundings(core, self.reaper, self._loop, log, self.hub, setup.spawn, {}, self._pools_changed)
         self.pools = [Pool(plan, around) for plan in setup.plans]
         self.events = CoreEvents(around, self.pools, self.drain.core_drained)
         self._told = "running"
