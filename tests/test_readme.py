@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
+from jobfleet.config.durations import Duration
 from jobfleet.config.load import load_settings, plan_pools
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
@@ -34,4 +34,4 @@ def test_settings_of_the_readme_are_taken(tmp_path: Path) -> None:
     plans = [(pool.name, pool.processes, pool.slots) for pool in plan_pools(settings)]
     assert plans[0] == ("cards", 4, None)
     assert plans[1][::2] == ("mail", 200)
-    assert (settings.name, settings.grace) == ("payments", 20)
+    assert (settings.name, settings.grace) == ("payments", Duration(20))
