@@ -80,7 +80,7 @@ impl WorkerEnd {
         if self.started.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
-        native::spawn(Arc::clone(&self.shared))
+        native::spawn(Arc::clone(&self.shared)).inspect_err(|_| self.started.store(false, Ordering::Release))
     }
 
     /// Report that the worker takes jobs from now on.

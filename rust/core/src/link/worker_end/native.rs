@@ -49,6 +49,6 @@ fn serve(shared: &Shared) -> Result<(), Broken> {
 fn read(shared: &Shared) -> Result<(), Broken> {
     // A taker that holds the inbox reads, and has put the link out of this thread's sight by the next wait.
     let Ok(mut inbox) = shared.inbox.try_lock() else { return Ok(()) };
-    while inbox.read(shared)? == Read::More {}
+    while inbox.read(shared, None)? == Read::More {}
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! What the worker's threads and the native thread share.
 
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -118,7 +118,7 @@ impl Shared {
             if let Some(woken) = self.wait_readable(deadline_ns) {
                 break woken;
             }
-            match inbox.read(self) {
+            match inbox.read(self, Some(lane.index)) {
                 Ok(_) => {}
                 Err(reason) => {
                     self.broke(&reason);
@@ -153,7 +153,11 @@ impl Shared {
         self.write(now_ns(), true);
         self.give_up();
         if !matches!(reason, Broken::End) {
-            eprintln!("jobfleet: the link to the supervisor broke, this worker exits: {reason}");
+            // The core sees the end of the link; this says why, to whoever still reads it.
+            let _ = writeln!(
+                io::stderr(),
+                "jobfleet: the link to the supervisor broke, this worker exits: {reason}"
+            );
         }
     }
 
@@ -196,12 +200,14 @@ impl Shared {
         }
     }
 
-    pub(super) fn add_cancel(&self, cancel: Cancel) {
-        let waits = self.lanes.get(usize::from(cancel.lane)).is_some_and(|lane| lane.cancel(cancel.number));
-        if !waits {
+    /// Cancel a job that waits, or tell its handler's thread.
+    pub(super) fn cancel(&self, cancel: Cancel) -> Result<(), Broken> {
+        let lane = self.lanes.get(usize::from(cancel.lane)).ok_or(Broken::UnknownLane(cancel.lane))?;
+        if !lane.cancel(cancel.number) {
             lock(&self.cancels).push(cancel);
             self.wake_loops();
         }
+        Ok(())
     }
 
     /// Stop the native thread.
