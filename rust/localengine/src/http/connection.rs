@@ -6,7 +6,8 @@ use std::rc::Rc;
 use std::task::Waker;
 use std::time::Duration;
 
-use hyper::server::conn::http1;
+use hyper::rt::Executor;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use tokio::net::TcpStream;
 
@@ -20,8 +21,8 @@ use crate::shared::Shared;
 pub(crate) struct Connection {
     pub(crate) shared: Rc<Shared>,
     pub(crate) caller: Caller,
-    /// The receipt of the answer that the connection took but did not write out yet.
-    unflushed: RefCell<Option<Receipt>>,
+    /// The receipts of answers that the connection took but did not write out yet; one, but for HTTP/2.
+    unflushed: RefCell<Vec<Receipt>>,
     /// Whoever waits for the next flush.
     flush_waker: RefCell<Option<Waker>>,
     flushes: Cell<u64>,
@@ -29,8 +30,9 @@ pub(crate) struct Connection {
     /// Engine time of the last answer.
     last_used: Cell<u64>,
     serving: Cell<bool>,
+    http2: Cell<bool>,
     /// Close with a reset rather than in good order.
-    pub(super) reset: Cell<bool>,
+    reset: Cell<bool>,
 }
 
 impl Connection {
@@ -45,29 +47,43 @@ impl Connection {
             requests: Cell::new(0),
             last_used,
             serving: Cell::new(false),
+            http2: Cell::new(false),
             reset: Cell::new(false),
         })
     }
 
     /// Serves a client until either side closes.
     pub(crate) async fn serve(shared: Rc<Shared>, stream: TcpStream) {
-        let idle_close_ms = shared.state.borrow().settings.idle_close_ms;
+        let (idle_close_ms, http2) = {
+            let settings = &shared.state.borrow().settings;
+            (settings.idle_close_ms, settings.http2())
+        };
         let connection = Self::new(shared);
         let _ = stream.set_nodelay(true);
-        let socket = Socket::new(stream, connection.clone());
-        let service = {
-            let connection = connection.clone();
-            service_fn(move |request| service::answer(connection.clone(), request))
-        };
-        let serving = http1::Builder::new().serve_connection(socket, service);
-        match idle_close_ms {
-            Some(limit) => connection.until_idle(limit, serving).await,
-            // An error here is a client that left or talked nonsense: nobody to tell.
-            None => drop(serving.await),
+        if http2 && speaks_http2(&stream).await {
+            connection.http2.set(true);
         }
-        drop(connection.unflushed.take());
+        match idle_close_ms {
+            Some(limit) => connection.until_idle(limit, connection.talk(stream)).await,
+            None => connection.talk(stream).await,
+        }
+        connection.unflushed.take();
         let now = connection.shared.clock.now();
         connection.shared.state.borrow_mut().presence.leave(&connection.caller, now);
+    }
+
+    async fn talk(self: &Rc<Self>, stream: TcpStream) {
+        let socket = Socket::new(stream, self.clone());
+        let service = {
+            let connection = self.clone();
+            service_fn(move |request| service::answer(connection.clone(), request))
+        };
+        // An error here is a client that left or talked nonsense: nobody to tell.
+        if self.http2.get() {
+            drop(http2::Builder::new(LocalTasks).serve_connection(socket, service).await);
+        } else {
+            drop(http1::Builder::new().serve_connection(socket, service).await);
+        }
     }
 
     async fn until_idle<T>(&self, limit: u64, serving: impl Future<Output = T>) {
@@ -103,10 +119,17 @@ impl Connection {
         self.requests.get()
     }
 
+    /// Ends the connection with a reset; HTTP/2 resets the request's stream by itself.
+    pub(super) fn reset(&self) {
+        self.reset.set(!self.http2.get());
+    }
+
+    pub(super) fn ends_with_reset(&self) -> bool {
+        self.reset.get()
+    }
+
     pub(super) fn confirm_when_flushed(&self, receipt: Receipt) {
-        if let Some(earlier) = self.unflushed.replace(Some(receipt)) {
-            earlier.confirm();
-        }
+        self.unflushed.borrow_mut().push(receipt);
     }
 
     /// How often everything was written out so far.
@@ -121,11 +144,39 @@ impl Connection {
     /// Everything taken so far is in the kernel's hands.
     pub(super) fn flushed(&self) {
         self.flushes.set(self.flushes.get() + 1);
-        if let Some(receipt) = self.unflushed.take() {
-            receipt.confirm();
-        }
+        self.unflushed.borrow_mut().drain(..).for_each(Receipt::confirm);
         if let Some(waker) = self.flush_waker.take() {
             waker.wake();
         }
+    }
+}
+
+/// Tasks of a connection run beside it, in the engine's thread.
+#[derive(Clone, Copy)]
+struct LocalTasks;
+
+impl<F: Future<Output = ()> + 'static> Executor<F> for LocalTasks {
+    fn execute(&self, task: F) {
+        tokio::task::spawn_local(task);
+    }
+}
+
+/// What HTTP/2 with prior knowledge begins with.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0";
+
+/// Looks at the first bytes without taking them.
+async fn speaks_http2(stream: &TcpStream) -> bool {
+    let mut start = [0; PREFACE.len()];
+    loop {
+        let Ok(length) = stream.peek(&mut start).await else { return false };
+        let seen = start.get(..length).unwrap_or_default();
+        if length == 0 || !PREFACE.starts_with(seen) {
+            return false;
+        }
+        if length == PREFACE.len() {
+            return true;
+        }
+        // Too few bytes to tell, which hardly ever happens: a peek does not wait for more.
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }

@@ -32,7 +32,7 @@ pub(super) async fn answer(
             if matches!(cut, Before::Hang) {
                 std::future::pending::<()>().await;
             }
-            connection.reset.set(true);
+            connection.reset();
             return Err(Cut);
         }
     }
@@ -64,7 +64,7 @@ pub(super) async fn answer(
         }
         Some(After::Reset | After::Truncate) => {
             drop(receipt);
-            connection.reset.set(true);
+            connection.reset();
             Err(Cut)
         }
     }

@@ -69,7 +69,7 @@ impl Write for Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        if self.connection.reset.get() {
+        if self.connection.ends_with_reset() {
             // Closing with data unsent and no time to linger is how a reset is made.
             let _ = self.stream.set_zero_linger();
         }

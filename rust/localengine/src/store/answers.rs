@@ -98,6 +98,7 @@ impl Answers {
     pub(super) fn take_back(&mut self, mark: Mark, live: Option<&mut u32>) {
         if mark.twice {
             self.settled_twice -= 1;
+            return;
         }
         match (mark.subject, live) {
             (Subject::Nothing, _) => {}
