@@ -59,6 +59,15 @@ def push(engine: object, job_type: str, **variables: object) -> None:
     httpx.post(url, json=body, timeout=30).raise_for_status()
 
 
+def job(engine: object, job_type: str) -> dict[str, object]:
+    """The engine's only job of a type."""
+    import httpx
+
+    url = f"http://127.0.0.1:{engine.port}/local/jobs?type={job_type}"  # type: ignore[attr-defined]
+    (found,) = httpx.get(url, timeout=30).raise_for_status().json()["jobs"]
+    return dict(found)
+
+
 def run_against(run_fleet: RunFleet, engine: object, *options: str) -> RunningFleet:
     url = f"camunda+http://127.0.0.1:{engine.port}"  # type: ignore[attr-defined]
     return run_fleet(HANDLERS, "--engine", url, *options).wait_running()
@@ -117,6 +126,9 @@ def test_handler_that_outlives_the_grace_period_is_killed_and_its_job_handed_bac
     fleet.wait_for_line("the grace period of 1 s is over: 1 running job")
     final = account(engine)
     assert (final["handed_back"], final["incidents"], final["expired"], final["waiting"]) == (1, 0, 0, 1)
+    left = job(engine, "stubborn")
+    assert left["retries"] == 3
+    assert "grace period of 1 s is over" in str(left["message"])
 
 
 def test_second_signal_ends_the_fleet_at_once_and_says_what_that_costs(run_fleet: RunFleet, engine: object) -> None:
@@ -129,6 +141,7 @@ def test_second_signal_ends_the_fleet_at_once_and_says_what_that_costs(run_fleet
     assert fleet.wait_exit() == ExitCode.FORCED
     assert "1 running job" in fleet.wait_for_line("second SIGTERM")["message"]
     assert account(engine)["handed_back"] == 1
+    assert "second SIGTERM" in str(job(engine, "stubborn")["message"])
 
 
 def test_status_counts_the_grace_period_down(run_fleet: RunFleet, engine: object) -> None:
