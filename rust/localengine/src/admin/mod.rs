@@ -45,10 +45,15 @@ fn dispatch(mut call: Call<'_>, method: &str, rest: &str) -> Result<Answer, Answ
         ("DELETE", "faults", "") => Ok(control::clear_faults(&mut call)),
         ("POST", "settings", "") => control::set_settings(&mut call),
         ("GET", "settings", "") => Ok(json(&call.state.settings)),
+        ("GET", "polls", "") => Ok(control::polls(&call)),
         ("POST", "clock", "") => control::set_clock(&mut call),
         ("GET", "clock", "") => Ok(control::clock(&call)),
         ("POST", "reset", "") => control::reset(&mut call),
-        (_, "account" | "latency" | "jobs" | "endless" | "faults" | "settings" | "clock" | "reset", _) => {
+        (
+            _,
+            "account" | "latency" | "jobs" | "endless" | "faults" | "settings" | "polls" | "clock" | "reset",
+            _,
+        ) => {
             let detail = "This operation has another method.";
             Err(problem::problem(405, "Method Not Allowed", detail, call.path))
         }

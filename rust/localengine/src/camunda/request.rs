@@ -33,8 +33,11 @@ impl<'a> Request<'a> {
         if self.settings.dialect == Dialect::V8_6 {
             return Ok(());
         }
-        let is_known =
-            |name: &str| known.iter().any(|(found, since)| *found == name && *since <= self.settings.dialect);
+        let dialect = self.settings.dialect;
+        let is_known = |name: &str| {
+            known.iter().any(|(found, since)| *found == name && *since <= dialect)
+                || (name == self.settings.lease_member && dialect >= Dialect::V8_10)
+        };
         match self.object.members().find(|(name, _)| !is_known(name)) {
             None => Ok(()),
             Some((name, _)) => {

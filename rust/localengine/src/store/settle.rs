@@ -74,6 +74,7 @@ impl Store {
             self.latency.completed(job);
         }
         let worker = job.batch.as_ref().map(|batch| batch.worker.clone());
+        let undelivered = job.undelivered;
         self.leave_state(key);
         match outcome {
             Outcome::Complete(ending) => {
@@ -84,7 +85,7 @@ impl Store {
                 self.account.errors_thrown += 1;
                 self.end(key, worker, &ending);
             }
-            Outcome::Fail(failure) => mark.hand_back = self.fail(key, failure, now),
+            Outcome::Fail(failure) => mark.hand_back = self.fail(key, failure, now) && !undelivered,
             Outcome::Uncaught(ending) => self.halt(key, &ending),
         }
         (Ok(()), mark)
