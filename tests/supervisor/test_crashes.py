@@ -200,3 +200,26 @@ def test_pool_whose_handlers_kill_every_worker_is_degraded_and_recovers(run_flee
         while len(fleet.worker_pids()) < 2:
             next(lines)
         assert client.get("/readyz").status_code == 200
+
+
+def test_start_hook_that_raises_is_told_with_its_place_and_tried_again_slowly(run_fleet: RunFleet) -> None:
+    fleet = run_fleet(
+        """
+        from jobfleet import Job, handler, on_start
+
+        @on_start
+        def connect() -> None:
+            raise ConnectionError("no database")
+
+        @handler("noop")
+        def noop(job: Job) -> dict:
+            return {}
+        """,
+        "--processes",
+        "1",
+    )
+    told = fleet.wait_for_line("cannot start")["message"]
+    assert "no database" in told
+    assert "handlers.py" in told
+    fleet.wait_for_line("degraded")
+    assert fleet.stop() == 0

@@ -7,10 +7,9 @@ from collections.abc import Callable
 import msgspec
 
 from jobfleet.supervisor import messages
-from jobfleet.supervisor.core import CoreLike
-from jobfleet.supervisor.hub import Hub
-from jobfleet.supervisor.log import Level, Log
+from jobfleet.supervisor.log import Level
 from jobfleet.supervisor.pool import Pool
+from jobfleet.supervisor.surroundings import Surroundings
 from jobfleet.supervisor.worker import Worker
 
 # Keys of jobs that one line of the log may name.
@@ -20,11 +19,12 @@ _KEYS_SHOWN = 20
 class CoreEvents:
     """The supervisor's ear at the core."""
 
-    def __init__(self, core: CoreLike, pools: list[Pool], log: Log, hub: Hub, drained: Callable[[], None]) -> None:
-        self._core = core
+    def __init__(self, around: Surroundings, pools: list[Pool], drained: Callable[[], None]) -> None:
+        self._core = around.core
+        self._log = around.log
+        self._hub = around.hub
+        self._changed = around.changed
         self._pools = pools
-        self._log = log
-        self._hub = hub
         self._drained = drained
         self.engine_state = "unknown"
 
@@ -90,6 +90,7 @@ class CoreEvents:
         say = self._log.info if event.state == "up" else self._log.warning
         say(event.message or f"the engine is {event.state}", engine=event.state)
         self._hub.publish("engine", state=event.state, message=event.message)
+        self._changed()
 
     def _buried(self, event: messages.Buried) -> None:
         if event.settled or event.requeued or event.handed_back:

@@ -64,9 +64,10 @@ class Fleet:
         self.started_at = time.time()
         self.reaper = Reaper(self._loop, log.error)
         self.drain = Drain(core, self, log, self._loop, self._finished)
-        around = Surroundings(core, self.reaper, self._loop, log, self.hub, setup.spawn, self._pools_changed)
+        around = Surroundings(core, self.reaper, self._loop, log, self.hub, setup.spawn, {}, self._pools_changed)
         self.pools = [Pool(plan, around) for plan in setup.plans]
-        self.events = CoreEvents(core, self.pools, log, self.hub, self.drain.core_drained)
+        self.events = CoreEvents(around, self.pools, self.drain.core_drained)
+        self._told = "running"
 
     async def run(self, spawned: list[Spawned]) -> ExitCode:
         """Run until drained. `spawned` are the pools' zygotes, asked to load already."""
@@ -133,6 +134,19 @@ class Fleet:
             self._judge_start()
         elif self.life.state is FleetState.DRAINING:
             self.drain.look()
+        elif self.life.state is FleetState.RUNNING:
+            self._tell_manager()
+
+    def _tell_manager(self) -> None:
+        """Tell systemd what has changed about how the fleet is."""
+        degraded = [
+            f"pool {pool.plan.name} is degraded" for pool in self.pools if pool.life.state is PoolState.DEGRADED
+        ]
+        engine = [f"the engine is {self.events.engine_state}"] if self.events.engine_state != "up" else []
+        text = "; ".join(["running", *engine, *degraded])
+        if text != self._told:
+            self._told = text
+            self._notifier.status(text)
 
     def _judge_start(self) -> None:
         if any(pool.life.state is PoolState.STARTING for pool in self.pools):
@@ -149,6 +163,7 @@ class Fleet:
         self._log.info(summary, engine=self.engine.url)
         self._notifier.ready(summary)
         self.hub.publish("fleet_running")
+        self._tell_manager()
 
     def _finished(self, reason: Reason, code: ExitCode) -> None:
         if self.life.state is FleetState.DRAINING:

@@ -1,5 +1,7 @@
 //! The flight recorder between real processes: what a killed worker had started, and what a hostile one can do.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests are not themselves tests to clippy")]
+
 use std::collections::BTreeSet;
 use std::env;
 use std::fs::File;

@@ -1,11 +1,18 @@
 //! The worker's end against a core that speaks raw frames.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests are not themselves tests to clippy"
+)]
+
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use jobfleet_core::link::worker_end::{Cancel, Job, Misuse, Take, Woken, WorkerEnd};
@@ -351,15 +358,15 @@ fn a_full_socket_loses_nothing_and_outcomes_overtake_log_records() {
 
 #[test]
 fn malformed_frames_and_gaps_in_the_numbers_end_the_link() {
-    let breaks: [&dyn Fn(&mut Vec<u8>); 4] = [
-        &|out| out.extend_from_slice(&[1, 0, 0, 0, 99]),
-        &|out| encode_job(out, 0, 0, 2, b"").unwrap(),
-        &|out| encode_job(out, 1, 0, 1, b"").unwrap(),
-        &|out| out.extend_from_slice(&[0xff; 8]),
+    let breaks: [fn(&mut Vec<u8>); 4] = [
+        |out| out.extend_from_slice(&[1, 0, 0, 0, 99]),
+        |out| encode_job(out, 0, 0, 2, b"").unwrap(),
+        |out| encode_job(out, 1, 0, 1, b"").unwrap(),
+        |out| out.extend_from_slice(&[0xff; 8]),
     ];
     for broken in breaks {
         let mut rig = Rig::new(&[(LaneKind::Main, 1)]);
-        rig.send(|out| broken(out));
+        rig.send(broken);
         assert!(rig.take(0, 0).is_none());
         assert!(rig.end.is_drained());
         let end = rig
@@ -390,6 +397,25 @@ fn an_outcome_that_waits_is_written_although_every_thread_of_the_worker_is_busy(
     rig.take(0, 0).unwrap();
     for number in 1..=50 {
         assert_eq!(rig.receive_outcome().0.number, number);
+    }
+}
+
+#[test]
+fn what_arrives_while_a_handler_runs_is_read_even_after_a_quick_succession_of_jobs() {
+    let mut rig = Rig::new(&[(LaneKind::Main, 1)]);
+    for number in 1..=200 {
+        rig.send_jobs(0, number..=number);
+        rig.take(0, 0).unwrap();
+        if number < 200 {
+            rig.end.settle(0, 0, number, DONE).unwrap();
+            rig.receive_outcome();
+        }
+    }
+    rig.send(|out| encode_cancel(out, 0, 200, "late").unwrap());
+    let deadline = Instant::now() + GUARD;
+    while rig.end.take_cancels().is_empty() {
+        assert!(Instant::now() < deadline, "nobody reads the link");
+        thread::yield_now();
     }
 }
 

@@ -25,8 +25,6 @@ pub(super) enum Read {
     More,
     /// The socket is empty.
     Emptied,
-    /// A signal came first.
-    Signal,
 }
 
 /// Why the link is given up.
@@ -45,15 +43,14 @@ impl Inbox {
         Self { reader: FrameReader::new(), arrived: (0..lanes).map(|_| Vec::new()).collect() }
     }
 
-    /// Read once and hand over what came.
-    pub(super) fn read(&mut self, shared: &Shared, flags: RecvFlags) -> Result<Read, Broken> {
+    /// Read once, without waiting, and hand over what came.
+    pub(super) fn read(&mut self, shared: &Shared) -> Result<Read, Broken> {
         let space = self.reader.space();
         let room = space.len();
-        let count = match recv(&shared.link, space, flags) {
+        let count = match recv(&shared.link, space, RecvFlags::DONTWAIT) {
             Ok((_, 0)) | Err(Errno::CONNRESET) => return Err(Broken::End),
             Ok((_, count)) => count,
-            Err(Errno::AGAIN) => return Ok(Read::Emptied),
-            Err(Errno::INTR) => return Ok(Read::Signal),
+            Err(Errno::AGAIN | Errno::INTR) => return Ok(Read::Emptied),
             Err(error) => return Err(Broken::Io(error.into())),
         };
         self.reader.filled(count);

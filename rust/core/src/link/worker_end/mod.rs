@@ -60,8 +60,6 @@ impl WorkerEnd {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "the link is not a Unix stream socket"));
         }
         rustix::io::fcntl_setfd(&link, rustix::io::FdFlags::CLOEXEC)?;
-        // A taker sleeps in its read; writes ask for no waiting one by one.
-        rustix::io::ioctl_fionbio(&link, false)?;
         Ok(Self {
             shared: Arc::new(Shared::new(link, &recorder, lanes)?),
             owner: ForkGuard::new()?,
