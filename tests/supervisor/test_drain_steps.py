@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import pytest
 from jobfleet.supervisor.drain import Drain
 from jobfleet.supervisor.exits import ExitCode
 from jobfleet.supervisor.lifecycle import Reason
@@ -137,5 +138,22 @@ def test_third_signal_does_not_even_wait_for_hand_backs() -> None:
         assert not scene.finished.done()
         scene.drain.force("SIGTERM")
         assert scene.finished.done()
+
+    play(run)
+
+
+def test_signal_that_arrives_twice_at_once_is_one_signal(monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = 100.0
+    monkeypatch.setattr("jobfleet.supervisor.drain.time.monotonic", lambda: now_s)
+
+    async def run(scene: Scene) -> None:
+        nonlocal now_s
+        scene.drain.begin("SIGTERM", 600, None)
+        now_s += 0.1
+        scene.drain.signal_again("SIGTERM")
+        assert scene.core.named("give_up") == []
+        now_s += 0.2
+        scene.drain.signal_again("SIGTERM")
+        assert len(scene.core.named("give_up")) == 1
 
     play(run)

@@ -15,6 +15,8 @@ from jobfleet.supervisor.log import Log
 # The engine's answers to hand-backs are awaited this long once grace is over, and after a second signal.
 _HAND_BACK_S: Final = 5.0
 _FORCED_S: Final = 1.0
+# `timeout` and the like send a signal to the process and to its group: one wish that arrives twice.
+_ECHO_S: Final = 0.2
 
 
 class Drainable(Protocol):
@@ -42,6 +44,7 @@ class Drain:
         self._log = log
         self._loop = loop
         self._finished = finished
+        self._began_at = 0.0
         self._ends_at: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._core_is_drained = False
@@ -56,7 +59,8 @@ class Drain:
     def begin(self, why: str, grace_s: float, hold_s: float | None) -> None:
         """Stop to activate and let every worker leave."""
         status = read_status(self._core.status())
-        self._ends_at = time.monotonic() + grace_s
+        self._began_at = time.monotonic()
+        self._ends_at = self._began_at + grace_s
         self._core.stop_activation()
         self._pools.drain_pools()
         self._log.info(f"draining: {why}; {_running(status)} have {grace_s:g} s to finish")
@@ -76,8 +80,13 @@ class Drain:
         if self._ends_at is not None and self._core_is_drained and self._pools.is_gone:
             self._finish()
 
+    def signal_again(self, signal_name: str) -> None:
+        """Another signal while draining: end it at once, unless it is an echo of the first."""
+        if time.monotonic() - self._began_at >= _ECHO_S:
+            self.force(signal_name)
+
     def force(self, signal_name: str) -> None:
-        """A second signal: end it at once, and say what that costs."""
+        """End it at once, and say what that costs."""
         if self._outcome[0] is Reason.SECOND_SIGNAL:
             self._finish()
             return

@@ -120,7 +120,7 @@ class Fleet:
 
     def _stop_signal(self, number: signal.Signals) -> None:
         if self.life.state is FleetState.DRAINING:
-            self.drain.force(number.name)
+            self.drain.signal_again(number.name)
         else:
             self.request_stop(number.name)
 
