@@ -47,6 +47,29 @@ def died(pid: int) -> Callable[[Json], bool]:
     return lambda record: record.get("pid") == pid and record["source"].startswith("pool ")
 
 
+def test_last_words_of_a_worker_are_attributed_to_it(run_fleet: RunFleet) -> None:
+    fleet = run_fleet(
+        """
+        import os, time
+        from jobfleet import Job, handler
+
+        @handler("last")
+        def last(job: Job) -> dict:
+            print("printed by", os.getpid(), flush=True)
+            # What is printed within a job leaves with the next flush of the link.
+            time.sleep(0.2)
+            os.write(1, b"written by %d\\n" % os.getpid())
+            os.kill(os.getpid(), 9)
+        """,
+        "--processes",
+        "1",
+    ).wait_running()
+    fleet.push("last")
+    for words in ("printed by", "written by"):
+        record = fleet.wait_for_line(words)
+        assert record["source"] == "default/" + record["message"].split()[-1]
+
+
 @pytest.mark.parametrize(
     ("how", "said"),
     [

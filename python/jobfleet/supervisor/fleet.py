@@ -176,6 +176,7 @@ class Fleet:
         """Leave no process, no thread and no listener behind."""
         for pool in self.pools:
             pool.abandon()
+        self.events.finish()
         with contextlib.suppress(OSError, ValueError):
             self._loop.remove_reader(self.core.event_fd)
         self.hub.publish("fleet_stopped")
