@@ -2,6 +2,8 @@
 
 from typing import Final, final
 
+__all__ = ["DEBUG_BUILD", "Core", "Link", "LocalEngine"]
+
 DEBUG_BUILD: Final[bool]
 """True when the extension was built without optimisation; rates measured with it mean nothing."""
 

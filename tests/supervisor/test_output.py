@@ -122,7 +122,7 @@ def test_dropped_lines_are_counted_in_the_log_once_there_is_room() -> None:
     while account.pending_bytes > BUDGET_BYTES // 2:
         threading.Event().wait(0.001)
     log.line(Level.INFO, "mail/7", "after", {}, account)
-    log.close()
+    assert writer.close(30)
     os.close(outer)
     reader.join(30)
     *_, told, last = [json.loads(piece) for piece in pieces[0].splitlines()]
