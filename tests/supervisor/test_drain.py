@@ -194,3 +194,18 @@ def test_hangup_is_answered_with_what_this_version_cannot_do(run_fleet: RunFleet
     fleet.signal(signal.SIGHUP)
     fleet.wait_for_line("cannot reload")
     assert fleet.stop() == ExitCode.OK
+
+
+def test_polls_of_an_engine_that_does_not_notice_departed_clients_are_waited_for(run_fleet: RunFleet) -> None:
+    from jobfleet._core import LocalEngine
+
+    engine = LocalEngine(b'{"port": 0, "dialect": "8.6"}')
+    fleet = run_against(run_fleet, engine, "--processes", "1")
+    fleet.wait_for(lambda record: record.get("engine") == "up")
+    while fleet.status()["totals"]["held_polls"] < 2:
+        time.sleep(0.01)
+    assert fleet.stop() == ExitCode.OK
+    fleet.wait_for_line("waiting for 2 held polls, at most 3 s")
+    push(engine, "slow")
+    assert job(engine, "slow")["state"] == "waiting"
+    engine.stop()

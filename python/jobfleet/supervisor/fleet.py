@@ -28,8 +28,8 @@ from jobfleet.supervisor.spawn import Spawned
 from jobfleet.supervisor.surroundings import Surroundings
 
 _STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
-# The longest that the core lets a poll be held where it chooses by itself.
-_LONGEST_HOLD_S: Final = 10.0
+# The longest that the core lets a poll be held by an engine that would lose a job to one that is abandoned.
+_HOLD_S: Final = 3.0
 
 
 class Setup(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,8 +92,8 @@ class Fleet:
         self.life.leave(Reason.DRAIN)
         self._notifier.stopping(f"draining: {why}")
         self.hub.publish("fleet_draining", reason=why)
-        hold = self.settings.engine.hold
-        self.drain.begin(why, self.settings.grace.s, hold.s if hold else min(_LONGEST_HOLD_S, self.settings.grace.s))
+        grace_s, hold = self.settings.grace.s, self.settings.engine.hold
+        self.drain.begin(why, grace_s, hold.s if hold else min(_HOLD_S, grace_s / 3))
 
     def drain_pools(self) -> None:
         """Let all workers leave."""
