@@ -26,7 +26,7 @@ const LONGEST_WRONG_PAUSE: Duration = Duration::from_secs(30);
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// The second poller of a type gives up its connection when it had no use for it this long.
-const HELPER_IDLE: Duration = Duration::from_secs(5);
+const SECOND_IDLE: Duration = Duration::from_secs(5);
 
 /// Asks for the engine's version until it is known.
 pub(crate) async fn probe(fleet: Rc<Fleet>) {
@@ -117,7 +117,7 @@ impl Poller {
         };
         let woken = wake.notified();
         if self.second {
-            if timeout(HELPER_IDLE, woken).await.is_err() {
+            if timeout(SECOND_IDLE, woken).await.is_err() {
                 self.close();
                 wake.notified().await;
             }

@@ -118,6 +118,8 @@ fn repeat_doubtful(
     let window = match outcome {
         _ if fenced => None,
         Outcome::Complete { .. } | Outcome::Error { .. } => None,
+        // Without retries nobody gets the job next, so a repeat can only hit the incident that it made.
+        Outcome::Fail { retries: Some(0), .. } => None,
         Outcome::Fail { backoff_ms, .. } => Some(backoff_ms.unwrap_or(0)),
         Outcome::HandBack { backoff_ms, .. } => Some(*backoff_ms),
     };
@@ -174,6 +176,14 @@ mod tests {
         assert_eq!(decide(&hand_back(1000), Result::Unanswered, EARLY), Next::Retry(FIRST_PAUSE));
         let late = EARLY + Duration::from_millis(990);
         assert_eq!(decide(&hand_back(1000), Result::Unanswered, late), Next::Unconfirmed);
+    }
+
+    #[test]
+    fn a_failure_that_leaves_no_retries_is_repeated() {
+        let last =
+            Outcome::Fail { message: "m".into(), retries: Some(0), backoff_ms: Some(0), variables: None };
+        let next = decide(&Command::Settle(last), Result::Unanswered, EARLY);
+        assert_eq!(next, Next::Retry(FIRST_PAUSE));
     }
 
     #[test]
