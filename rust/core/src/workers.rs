@@ -88,7 +88,11 @@ impl Fleet {
                 Ok(Some(ToCore::Outcome { head, outcome })) => {
                     settled += u64::from(self.take_outcome(worker, head, outcome, time));
                 }
-                Ok(Some(other)) => self.take_word(worker, other),
+                Ok(Some(other)) => {
+                    if let Err(error) = self.take_word(worker, other) {
+                        break Err(error);
+                    }
+                }
                 Err(error) => break Err(error),
             }
         };
@@ -147,22 +151,26 @@ impl Fleet {
     }
 
     /// Takes every frame that is not an outcome.
-    fn take_word(self: &Rc<Self>, worker: u64, word: ToCore) {
+    fn take_word(self: &Rc<Self>, worker: u64, word: ToCore) -> Result<(), FrameError> {
         match word {
             ToCore::Ready => self.worker_ready(worker),
             ToCore::StartFailed { error } => {
+                if self.state.borrow_mut().worker(worker).is_some_and(|own| own.state == WorkerState::Ready) {
+                    return Err(FrameError::OutOfTurn { what: "a failed start, after the worker was ready" });
+                }
                 self.set_worker_state(worker, WorkerState::Broken);
                 self.events.push(&Event::WorkerStartFailed { worker, error });
             }
             ToCore::Log { level, lane, number, record } => {
                 let (job_type, key) = self.name_job(worker, usize::from(lane), number);
                 let text = String::from_utf8_lossy(&record).into_owned();
-                let Ok(record) = RawValue::from_string(text) else { return };
+                let Ok(record) = RawValue::from_string(text) else { return Ok(()) };
                 self.events.push(&Event::Log { worker, level, r#type: job_type, key, record });
             }
             ToCore::LogsDropped { count } => self.events.push(&Event::Dropped { count }),
             ToCore::Outcome { .. } => {}
         }
+        Ok(())
     }
 
     fn worker_ready(self: &Rc<Self>, worker: u64) {
