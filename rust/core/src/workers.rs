@@ -62,7 +62,10 @@ impl Fleet {
             let read = socket.try_read(owner.reader.space());
             match read {
                 Ok(0) => return false,
-                Ok(count) => owner.reader.filled(count),
+                Ok(count) => {
+                    owner.reader.filled(count);
+                    owner.mute_since = None;
+                }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return true,
                 Err(_) => return false,
             }
@@ -204,8 +207,8 @@ impl Fleet {
         (name, Some(entry.job.key().to_owned()))
     }
 
-    /// A malformed frame ends that worker: the supervisor is asked to kill it.
-    fn break_worker(&self, worker: u64, error: &str) {
+    /// A link that cannot be relied on ends its worker: the supervisor is asked to kill it.
+    pub(crate) fn break_worker(&self, worker: u64, error: &str) {
         self.link_errors.set(self.link_errors.get() + 1);
         self.set_worker_state(worker, WorkerState::Broken);
         self.events.push(&Event::WorkerBroken { worker, error: error.to_owned() });
