@@ -8,13 +8,15 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import spec_from_file_location
 from types import ModuleType
+from typing import Any, cast
+
+# Neither class derives from those of importlib.abc, whose import takes longer than all of this package.
 
 
-class HandlerFinder(MetaPathFinder):
+class HandlerFinder:
     """Knows the modules that loading reserved. Sits in front of the standard path finder."""
 
     def __init__(self) -> None:
@@ -81,10 +83,10 @@ class HandlerFinder(MetaPathFinder):
         owner = self._names.get(os.path.realpath(spec_found.origin))
         if owner is None or owner == fullname:
             return spec_found
-        return ModuleSpec(fullname, _SameModule(owner))
+        return ModuleSpec(fullname, cast(Any, _SameModule(owner)))
 
 
-class _SameModule(Loader):
+class _SameModule:
     """Gives an existing module a second name."""
 
     def __init__(self, owner: str) -> None:
