@@ -1,4 +1,7 @@
-"""An async handler: many jobs wait at once on one event loop, sharing what the worker opened when it started."""
+"""An async handler: many jobs wait at once on one event loop and share what their worker opened when it started.
+
+jobfleet run examples/async_handler.py
+"""
 
 import asyncio
 
@@ -15,7 +18,7 @@ class MailServer:
         """Send one mail."""
         if "@" not in address:
             raise ValueError(f"{address!r} is no address")
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(0.01)
         self.sent += 1
 
     async def close(self) -> None:
@@ -34,7 +37,7 @@ async def disconnect(state: State) -> None:
     await state.mail.close()
 
 
-@handler("send-mail", slots=32, lease="10s")
+@handler("send-mail", slots=32, lease="5s")
 async def send_mail(job: Job) -> None:
     """Returning nothing completes the job without variables."""
-    await asyncio.wait_for(job.state.mail.send(job.variables.get("to", "someone@example.org")), timeout=5)
+    await asyncio.wait_for(job.state.mail.send(job.variables["to"]), timeout=2)

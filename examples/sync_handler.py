@@ -1,16 +1,22 @@
-"""A sync handler: one job at a time in the main thread of each worker process."""
+"""A sync handler: one job at a time in the main thread of each worker process, the right place for code that computes.
 
-from typing import Any
+jobfleet run examples/sync_handler.py
+"""
 
-from jobfleet import Job, JobError, handler
+from jobfleet import Job, JobFailure, handler
 
 
-@handler("reserve-stock", lease="10s")
-def reserve_stock(job: Job) -> dict[str, Any]:
-    """Variables are a plain dict; what is returned becomes variables of the process."""
-    wanted = job.variables.get("quantity", 1)
-    if wanted > 1_000:
-        # Caught by an error event in the model.
-        raise JobError("OUT_OF_STOCK", f"{wanted} pieces are not in stock", {"available": 1_000})
-    job.log.info("reserved", quantity=wanted)
-    return {"reserved": wanted}
+@handler("print-label", lease="5s")
+def print_label(job: Job) -> dict[str, object]:
+    """Variables are a dict; the dict that is returned becomes variables of the process.
+
+    Raise anything to fail the job: one retry less, and a pause that grows with each try.
+    """
+    address = job.variables.get("address")
+    if address is None:
+        raise ValueError(f"order {job.variables.get('orderId')} has no address")
+    if address == "nowhere":
+        # Failed exactly so: no retry heals it, an operator has to look.
+        raise JobFailure("the carrier does not go there", retries=0)
+    job.log.debug("printed", address=address)
+    return {"label": address.upper()}

@@ -1,27 +1,29 @@
-"""A threaded handler: blocking work, four jobs at a time in each worker process."""
+"""A threaded handler: eight jobs at a time in each worker process, for libraries that block.
+
+jobfleet run examples/threaded_handler.py
+"""
 
 import time
 
-from jobfleet import Backoff, Job, JobFailure, handler
+import msgspec
+from jobfleet import Backoff, Job, handler
+
+
+class Parcel(msgspec.Struct, rename="camel"):
+    """The variables that `reserve-stock` fetches."""
+
+    order_id: str
+    items: int = 1
 
 
 class WarehouseBusy(Exception):
     """The warehouse asks for patience."""
 
 
-@handler(
-    "print-label",
-    slots=4,
-    lease="10s",
-    backoff={WarehouseBusy: Backoff(first="5s", maximum="1m"), Exception: Backoff(tries=2)},
-)
-def print_label(job: Job) -> dict[str, str]:
-    """Raise anything to fail a job: one retry less, and a pause that grows with each try."""
-    address = job.variables.get("address", "")
-    if address == "unknown":
-        # Failed exactly so: no retry heals it, an operator has to look.
-        raise JobFailure("the address is unknown", retries=0)
-    if address == "busy":
-        raise WarehouseBusy("all printers are in use")
-    time.sleep(0.002)
-    return {"label": f"{job.key}.pdf"}
+@handler("reserve-stock", slots=8, lease="5s", backoff={WarehouseBusy: Backoff(first="5s", maximum="1m")})
+def reserve_stock(job: Job[Parcel]) -> dict[str, object]:
+    """The pause after a failure depends on the exception; all others take the default."""
+    if job.variables.items > 100:
+        raise WarehouseBusy(f"order {job.variables.order_id} needs the large hall")
+    time.sleep(0.02)
+    return {"reserved": job.variables.items}

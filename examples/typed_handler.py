@@ -1,28 +1,30 @@
-"""A typed handler: variables are decoded into a Struct, and only those that it declares are fetched."""
+"""A typed handler: variables are decoded into a Struct, and only those that it declares are fetched.
+
+jobfleet run examples/typed_handler.py
+"""
 
 import msgspec
 from jobfleet import Job, JobError, handler
 
 
 class Payment(msgspec.Struct, rename="camel"):
-    """`orderId`, `amount` and `currency` in the process; what does not fit fails the job with the path."""
+    """`orderId` and `amount` in the process; a job whose variables do not fit fails with the path of the bad one."""
 
     order_id: str
     amount: float
-    currency: str = "EUR"
 
 
 class Receipt(msgspec.Struct, rename="camel"):
     """Results may be Structs too, or dataclasses, pydantic models and dicts."""
 
-    order_id: str
     charged: bool
+    fee: float
 
 
-@handler("charge-card", lease="10s")
+@handler("charge-card", lease="5s")
 def charge_card(job: Job[Payment]) -> Receipt:
-    """`job.variables` is a Payment, to readers, editors and type checkers alike."""
+    """A JobError is caught by an error event of the model."""
     payment = job.variables
     if payment.amount > 10_000:
-        raise JobError("AMOUNT_TOO_HIGH", "needs approval", {"limit": 10_000})
-    return Receipt(order_id=payment.order_id, charged=True)
+        raise JobError("AMOUNT_TOO_HIGH", f"{payment.amount} needs approval", {"orderId": payment.order_id})
+    return Receipt(charged=True, fee=round(payment.amount * 0.014, 2))

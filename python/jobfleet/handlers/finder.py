@@ -11,12 +11,16 @@ from collections.abc import Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import spec_from_file_location
 from types import ModuleType
-from typing import Any, cast
+from typing import TYPE_CHECKING
 
-# Neither class derives from those of importlib.abc, whose import takes longer than all of this package.
+if TYPE_CHECKING:
+    from importlib.abc import Loader, MetaPathFinder
+else:
+    # The import system asks for methods, not for these classes, and their module imports half of the library.
+    Loader = MetaPathFinder = object
 
 
-class HandlerFinder:
+class HandlerFinder(MetaPathFinder):
     """Knows the modules that loading reserved. Sits in front of the standard path finder."""
 
     def __init__(self) -> None:
@@ -83,10 +87,10 @@ class HandlerFinder:
         owner = self._names.get(os.path.realpath(spec_found.origin))
         if owner is None or owner == fullname:
             return spec_found
-        return ModuleSpec(fullname, cast(Any, _SameModule(owner)))
+        return ModuleSpec(fullname, _SameModule(owner))
 
 
-class _SameModule:
+class _SameModule(Loader):
     """Gives an existing module a second name."""
 
     def __init__(self, owner: str) -> None:

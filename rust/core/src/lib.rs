@@ -1,6 +1,31 @@
 //! jobfleet-core: activates jobs, dispatches them to worker processes, settles their outcomes and renews
-//! their leases. It knows no Python; the supervisor drives it through [`core::Core`].
+//! their leases. It knows no Python; the supervisor drives it through [`Core`].
 
+mod activate;
+mod ask;
+pub mod clock;
+mod core;
+mod dispatch;
+mod drain;
+pub mod engine;
+pub mod events;
+mod fleet;
 pub mod fork_guard;
+pub mod job;
+mod ledger;
 pub mod link;
+pub mod permits;
+mod pick;
 pub mod recorder;
+mod renew;
+mod scan;
+pub mod settings;
+mod settle;
+mod snapshot;
+mod state;
+pub mod stats;
+mod transport;
+mod workers;
+
+pub use crate::core::{Core, CoreError, WorkerEnds};
+pub use crate::transport::{Address, AddressError};

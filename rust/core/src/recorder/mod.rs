@@ -11,6 +11,8 @@
 mod core_side;
 mod layout;
 mod mapping;
+#[cfg(test)]
+mod model;
 mod word;
 mod worker_side;
 

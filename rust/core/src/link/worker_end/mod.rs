@@ -1,15 +1,18 @@
 //! The worker process's end of the link: takes jobs and settles outcomes with blocking calls, without tokio.
 //!
-//! One native thread owns reading. Outcomes are written by the thread that settles when nothing more is to be
-//! started or much waits, else by the native thread within a millisecond, whatever the other threads do.
+//! A taker that waits reads the link itself; while all of them work, one native thread does. Outcomes are written
+//! by the thread that settles when nothing more is to be started or much waits, else by the native thread within
+//! a millisecond, whatever the other threads do.
 
 mod descriptors;
 mod gate;
+mod inbox;
 mod lane;
 mod log_queue;
 mod misuse;
 mod native;
 mod outbox;
+mod poller;
 mod shared;
 mod signals;
 
@@ -32,6 +35,7 @@ use super::frame::{FrameError, MAX_FRAME, OutcomeHead};
 use super::outcome::OutcomeRef;
 use crate::fork_guard::ForkGuard;
 use crate::recorder::{LaneKind, LaneSpec, now_ns};
+use inbox::Broken;
 use lane::Lane;
 use shared::Shared;
 
@@ -76,7 +80,7 @@ impl WorkerEnd {
         if self.started.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
-        native::spawn(Arc::clone(&self.shared))
+        native::spawn(Arc::clone(&self.shared)).inspect_err(|_| self.started.store(false, Ordering::Release))
     }
 
     /// Report that the worker takes jobs from now on.
@@ -120,7 +124,7 @@ impl WorkerEnd {
     pub fn wait(&self, lane: u16, ticket: u32, deadline_ns: Option<u64>) -> Result<Woken, Misuse> {
         let place = self.lane(lane)?;
         self.shared.write(now_ns(), false);
-        Ok(place.gate().wait(ticket, deadline_ns))
+        Ok(self.shared.wait(place, ticket, deadline_ns))
     }
 
     /// Settle a job. Nothing happens when the slot does not run it (any more).
@@ -141,7 +145,7 @@ impl WorkerEnd {
         // The length was checked above.
         let _ = self.shared.post(now_ns, released.idle, |out| encode_outcome(out, head, outcome));
         if let (true, Some(wake)) = (released.wake, &place.wake) {
-            shared::signal(wake.as_fd());
+            poller::signal(wake.as_fd());
         }
         self.shared.after_settle();
         Ok(())
@@ -195,8 +199,7 @@ impl WorkerEnd {
         if let Some(take) = lane.take(slot, &self.shared.recorder, self.tid())? {
             return Ok(take);
         }
-        eprintln!("jobfleet: the flight recorder does not fit the jobs that came, this worker exits");
-        self.shared.give_up();
+        self.shared.broke(&Broken::RecorderMismatch(lane.index));
         Ok(Take::Over)
     }
 

@@ -168,11 +168,6 @@ impl Outbox {
         lock(&self.out).blocked = false;
     }
 
-    pub(super) fn is_blocked(&self) -> bool {
-        let out = lock(&self.out);
-        out.blocked && !out.closed
-    }
-
     /// Drop everything: nobody reads it any more.
     pub(super) fn close(&self) {
         let mut out = lock(&self.out);

@@ -1,19 +1,20 @@
 //! What the worker's threads and the native thread share.
 
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
-use rustix::event::{EventfdFlags, eventfd};
-use rustix::time::{
-    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime,
-};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::net::{Shutdown, shutdown};
 
-use super::gate::timespec;
+use super::gate::{Woken, timespec};
+use super::inbox::{Broken, Inbox};
 use super::lane::Lane;
 use super::lock;
 use super::outbox::{Next, Outbox, Written};
+use super::poller::{Poller, new_eventfd, signal};
 use crate::link::FrameError;
 use crate::recorder::{LaneKind, LaneSpec, WorkerRecorder, now_ns};
 
@@ -35,9 +36,8 @@ const GONE: u8 = 2;
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) link: OwnedFd,
-    pub(super) timer: OwnedFd,
-    /// An eventfd that interrupts the native thread.
-    pub(super) nudge: OwnedFd,
+    pub(super) poller: Poller,
+    pub(super) inbox: Mutex<Inbox>,
     pub(super) recorder: WorkerRecorder,
     pub(super) lanes: Box<[Lane]>,
     pub(super) outbox: Outbox,
@@ -54,11 +54,10 @@ impl Shared {
             let wake = if spec.kind == LaneKind::Loop { Some(new_eventfd()?) } else { None };
             lanes.push(Lane::new(index, *spec, wake));
         }
-        let timer_flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
         Ok(Self {
+            poller: Poller::new(link.as_fd())?,
             link,
-            timer: timerfd_create(TimerfdClockId::Monotonic, timer_flags)?,
-            nudge: new_eventfd()?,
+            inbox: Mutex::new(Inbox::new(specs.len())),
             recorder,
             lanes: lanes.into(),
             outbox: Outbox::default(),
@@ -85,8 +84,7 @@ impl Shared {
             Next::Nothing => {}
             Next::Write => self.write(now_ns, false),
             Next::Timer(at_ns) => {
-                let value = Itimerspec { it_interval: timespec(0), it_value: timespec(at_ns.max(1)) };
-                if timerfd_settime(&self.timer, TimerfdTimerFlags::ABSTIME, &value).is_err() {
+                if self.poller.wake_at(at_ns).is_err() {
                     self.write(now_ns, false);
                 }
             }
@@ -97,8 +95,69 @@ impl Shared {
     pub(super) fn write(&self, now_ns: u64, all: bool) {
         match self.outbox.write(self.link.as_fd(), now_ns, all) {
             Written::Done => {}
-            Written::Full => signal(self.nudge.as_fd()),
+            Written::Full => self.poller.want_room(self.link.as_fd(), true),
             Written::Closed => self.give_up(),
+        }
+    }
+
+    /// The socket has room again.
+    pub(super) fn room(&self) {
+        self.poller.want_room(self.link.as_fd(), false);
+        self.outbox.unblock();
+        self.write(now_ns(), true);
+    }
+
+    /// Sleep until the lane's gate differs from `ticket`, reading the link meanwhile unless somebody else does.
+    pub(super) fn wait(&self, lane: &Lane, ticket: u32, deadline_ns: Option<u64>) -> Woken {
+        let Ok(mut inbox) = self.inbox.try_lock() else { return lane.gate().wait(ticket, deadline_ns) };
+        self.poller.taker_reads(self.link.as_fd());
+        let woken = loop {
+            if lane.gate().ticket() != ticket {
+                break Woken::Look;
+            }
+            if let Some(woken) = self.wait_readable(deadline_ns) {
+                break woken;
+            }
+            match inbox.read(self, Some(lane.index)) {
+                Ok(_) => {}
+                Err(reason) => {
+                    self.broke(&reason);
+                    break Woken::Look;
+                }
+            }
+        };
+        drop(inbox);
+        // In a thread lane, and beside other lanes, somebody else may be waiting for the next frame.
+        let may_keep = lane.kind == LaneKind::Main && self.lanes.len() == 1;
+        self.poller.taker_rests(self.link.as_fd(), may_keep);
+        woken
+    }
+
+    /// Wait for the link to be readable; returns why not, if so.
+    ///
+    /// A read that waits would do as well, but is woken once more whenever the core has read an outcome.
+    fn wait_readable(&self, deadline_ns: Option<u64>) -> Option<Woken> {
+        let rest = match deadline_ns.map(|deadline_ns| deadline_ns.saturating_sub(now_ns())) {
+            Some(0) => return Some(Woken::TimedOut),
+            rest => rest.map(timespec),
+        };
+        match poll(&mut [PollFd::new(&self.link, PollFlags::IN)], rest.as_ref()) {
+            Ok(0) => Some(Woken::TimedOut),
+            Err(Errno::INTR) => Some(Woken::Signal),
+            _ => None,
+        }
+    }
+
+    /// The link cannot be used any more: write what still can be, and give up.
+    pub(super) fn broke(&self, reason: &Broken) {
+        self.write(now_ns(), true);
+        self.give_up();
+        if !matches!(reason, Broken::End) {
+            // The core sees the end of the link; this says why, to whoever still reads it.
+            let _ = writeln!(
+                io::stderr(),
+                "jobfleet: the link to the supervisor broke, this worker exits: {reason}"
+            );
         }
     }
 
@@ -113,6 +172,8 @@ impl Shared {
     pub(super) fn give_up(&self) {
         if self.phase.swap(GONE, Ordering::AcqRel) != GONE {
             self.outbox.close();
+            // It wakes a taker that reads.
+            let _ = shutdown(&self.link, Shutdown::Both);
             self.lanes.iter().for_each(|lane| lane.drain(true));
             self.wake_loops();
         }
@@ -139,42 +200,29 @@ impl Shared {
         }
     }
 
-    pub(super) fn add_cancel(&self, cancel: Cancel) {
-        let waits = self.lanes.get(usize::from(cancel.lane)).is_some_and(|lane| lane.cancel(cancel.number));
-        if !waits {
+    /// Cancel a job that waits, or tell its handler's thread.
+    pub(super) fn cancel(&self, cancel: Cancel) -> Result<(), Broken> {
+        let lane = self.lanes.get(usize::from(cancel.lane)).ok_or(Broken::UnknownLane(cancel.lane))?;
+        if !lane.cancel(cancel.number) {
             lock(&self.cancels).push(cancel);
             self.wake_loops();
         }
+        Ok(())
     }
 
     /// Stop the native thread.
     pub(super) fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
         self.write(now_ns(), true);
-        signal(self.nudge.as_fd());
+        self.poller.nudge();
     }
 
     pub(super) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         let wakes = self.lanes.iter().filter_map(|lane| lane.wake.as_ref());
-        [&self.link, &self.timer, &self.nudge].into_iter().chain(wakes).map(AsFd::as_fd)
+        self.poller.descriptors().into_iter().chain([self.link.as_fd()]).chain(wakes.map(AsFd::as_fd))
     }
 
     fn wake_loops(&self) {
         self.lanes.iter().filter_map(|lane| lane.wake.as_ref()).for_each(|wake| signal(wake.as_fd()));
     }
-}
-
-/// Make an eventfd readable.
-pub(super) fn signal(eventfd: BorrowedFd<'_>) {
-    // It fails only when the count is at its maximum, and then it is readable already.
-    let _ = rustix::io::write(eventfd, &1u64.to_ne_bytes());
-}
-
-/// Read an eventfd or a timerfd empty.
-pub(super) fn quiet(descriptor: BorrowedFd<'_>) {
-    let _ = rustix::io::read(descriptor, &mut [0u8; 8]);
-}
-
-fn new_eventfd() -> io::Result<OwnedFd> {
-    Ok(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?)
 }

@@ -1,0 +1,27 @@
+import io.camunda.client.CamundaClient;
+import java.net.URI;
+import java.time.Duration;
+
+/** Camunda's Java client over REST: one worker that completes every job at once. */
+public final class Worker {
+  public static void main(String[] args) throws InterruptedException {
+    int active = Integer.parseInt(args[2]);
+    int threads = Integer.parseInt(args[3]);
+    try (CamundaClient client =
+        CamundaClient.newClientBuilder()
+            .restAddress(URI.create(args[0]))
+            .preferRestOverGrpc(true)
+            .numJobWorkerExecutionThreads(threads)
+            .build()) {
+      client
+          .newWorker()
+          .jobType(args[1])
+          .handler((jobs, job) -> jobs.newCompleteCommand(job).send())
+          .maxJobsActive(active)
+          .timeout(Duration.ofSeconds(60))
+          .pollInterval(Duration.ofMillis(1))
+          .open();
+      Thread.currentThread().join();
+    }
+  }
+}

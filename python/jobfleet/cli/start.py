@@ -1,0 +1,69 @@
+"""Starts a fleet: the first zygote before everything else, so that its start-up runs beside ours."""
+
+import os
+import sys
+
+from jobfleet.cli.quick import RUN_OPTIONS, RunArguments
+from jobfleet.supervisor.exits import ExitCode
+from jobfleet.supervisor.spawn import Spawned, spawn_zygote
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jobfleet.config import PoolPlan, Settings
+
+
+def start(arguments: RunArguments) -> ExitCode:
+    """Run a fleet to its end."""
+    try:
+        first = spawn_zygote(os.environ)
+    except OSError as error:
+        complain(f"no process for the handlers can be started: {error}")
+        return ExitCode.FAILED
+
+    from pathlib import Path  # noqa: PLC0415 - see above: first things first
+
+    from jobfleet.config import SettingsError, load_settings, plan_pools  # noqa: PLC0415
+
+    flags = {path: flag for flag, path in RUN_OPTIONS.items()}
+    try:
+        config = Path(arguments.config) if arguments.config else None
+        loaded = load_settings(arguments.values(), os.environ, config, flags)
+        plans = plan_pools(loaded.settings)
+    except SettingsError as error:
+        first.close()
+        complain(*error.problems)
+        return ExitCode.SETTINGS
+    try:
+        zygotes = _zygotes(first, plans, loaded.settings)
+    except OSError as error:
+        complain(f"no process for the handlers can be started: {error}")
+        return ExitCode.FAILED
+
+    from jobfleet.supervisor.service import serve  # noqa: PLC0415
+
+    return serve(loaded, plans, zygotes, os.environ)
+
+
+def _zygotes(first: Spawned, plans: "list[PoolPlan]", settings: "Settings") -> list[Spawned]:
+    """One zygote for each pool, all of them importing already."""
+    from jobfleet.supervisor.loading import send_load  # noqa: PLC0415
+
+    if settings.pass_credentials:
+        # The first one was started without them.
+        first.close()
+        zygotes = [spawn_zygote(os.environ, pass_credentials=True) for _ in plans]
+    else:
+        zygotes = [first, *(spawn_zygote(os.environ) for _ in plans[1:])]
+    for zygote, plan in zip(zygotes, plans, strict=True):
+        try:
+            send_load(zygote, plan)
+        except OSError:
+            # It is dead already; the supervisor hears of that and says why.
+            continue
+    return zygotes
+
+
+def complain(*problems: str) -> None:
+    """Say on stderr why the command cannot do what it was asked."""
+    for problem in problems:
+        print(f"jobfleet: {problem}", file=sys.stderr)

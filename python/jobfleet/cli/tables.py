@@ -1,0 +1,140 @@
+"""A fleet's state as tables for a terminal."""
+
+from __future__ import annotations
+
+import time
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from jobfleet.supervisor.core import Percentiles, TypeStatus
+from jobfleet.supervisor.status import FleetInfo, FleetStatus, PoolStatus
+
+_STYLES = {"ready": "green", "running": "green", "up": "green", "degraded": "red", "down": "red", "dead": "red"}
+
+
+def status_view(status: FleetStatus) -> RenderableType:
+    """Everything, top down: fleet, pools with their processes, job types."""
+    parts: list[RenderableType] = [_fleet(status.fleet), _traffic(status)]
+    for pool in status.pools:
+        parts += [_pool_line(pool), processes_table(pool)]
+    parts.append(types_table(status.types))
+    return Group(*parts)
+
+
+def processes_table(pool: PoolStatus) -> Table:
+    """One row per worker process."""
+    table = _table("#", "pid", "state", "since", "busy", "jobs", "restarts", "memory", "runs")
+    for process in pool.processes:
+        runs = ", ".join(f"{job.type} {job.since_ms / 1000:.1f}s" for job in process.running[:2])
+        table.add_row(
+            str(process.index),
+            str(process.pid or "-"),
+            state_text(process.state),
+            ago(process.since),
+            f"{process.busy}/{process.slots}",
+            f"{process.jobs:,}",
+            str(process.restarts),
+            megabytes(process.memory_bytes),
+            runs + (" ..." if len(process.running) > 2 else ""),
+        )
+    return table
+
+
+def types_table(types: list[TypeStatus]) -> Table:
+    """One row per job type."""
+    table = _table(
+        "type",
+        "activated",
+        "running",
+        "completed",
+        "failed",
+        "errors",
+        "handed back",
+        "lost",
+        "run p50/p99",
+        "latency p50/p99",
+    )
+    for kind in types:
+        table.add_row(
+            kind.type,
+            f"{kind.activated:,}",
+            f"{kind.running:,}",
+            f"{kind.completed:,}",
+            f"{kind.failed:,}",
+            f"{kind.errors_thrown:,}",
+            f"{kind.handed_back:,}",
+            f"{kind.lost + kind.expired:,}",
+            spread(kind.run_us),
+            spread(kind.latency_us),
+        )
+    return table
+
+
+def spread(percentiles: Percentiles) -> str:
+    """Median and 99th percentile."""
+    return f"{span(percentiles.p50)} / {span(percentiles.p99)}"
+
+
+def span(microseconds: float) -> str:
+    """A time with a unit that suits it."""
+    if microseconds < 1000:
+        return f"{microseconds:.0f} µs"
+    return f"{microseconds / 1000:.1f} ms" if microseconds < 1e6 else f"{microseconds / 1e6:.1f} s"
+
+
+def megabytes(count: float) -> str:
+    """Bytes as MB."""
+    return f"{count / 2**20:.1f} MB" if count else "-"
+
+
+def ago(since: float) -> str:
+    """The time since then."""
+    seconds = max(0, int(time.time() - since))
+    if seconds < 120:
+        return f"{seconds}s"
+    return f"{seconds // 60}m" if seconds < 7200 else f"{seconds // 3600}h"
+
+
+def state_text(state: str) -> Text:
+    """A state in its colour."""
+    return Text(state, style=_STYLES.get(state, "yellow"))
+
+
+def _fleet(fleet: FleetInfo) -> RenderableType:
+    text = Text.assemble((f"fleet {fleet.name} ", "bold"), state_text(fleet.state))
+    text.append(
+        f"  pid {fleet.pid}, up {ago(time.time() - fleet.uptime_s)}, {megabytes(fleet.memory_bytes)}, {fleet.version}"
+    )
+    if fleet.grace_left_s is not None:
+        text.append(f", {fleet.grace_left_s:.0f} s of grace left", style="yellow")
+    return text
+
+
+def _traffic(status: FleetStatus) -> RenderableType:
+    engine, permits = status.fleet.engine, status.permits
+    text = Text.assemble(f"engine {engine.kind} {engine.url} ", state_text(engine.state))
+    if engine.version:
+        text.append(f"  version {engine.version}")
+    if engine.message:
+        text.append(f"  {engine.message}", style="red")
+    cap = "no cap" if permits.cap is None else f"cap {permits.cap}"
+    text.append(f"\npermits {permits.state}: {permits.in_use} in use, {cap}, {permits.refusals} refusals")
+    text.append(f"; {status.totals.in_flight} jobs in flight, {status.totals.held_polls} held polls")
+    return text
+
+
+def _pool_line(pool: PoolStatus) -> RenderableType:
+    text = Text.assemble("\n", (f"pool {pool.name} ", "bold"), state_text(pool.state))
+    if pool.state == "degraded" and pool.reason:
+        text.append(f"  {pool.reason}", style="red")
+    return text
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="left" if number == 0 or column in ("state", "runs") else "right")
+    return table

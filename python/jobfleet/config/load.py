@@ -1,0 +1,146 @@
+"""Puts the settings together: command line, then environment (`JOBFLEET_*`), then `fleet.toml`, then defaults.
+
+The first source that has a value wins, setting by setting. Lists are replaced, never joined.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from jobfleet.config.durations import ByteSize, Duration
+from jobfleet.config.engine_url import parse_engine_url
+from jobfleet.config.errors import SettingsError
+from jobfleet.config.hosts import granted_processors
+from jobfleet.config.model import DEFAULT_POOL, EngineSettings, PoolPlan, PoolSettings, Settings
+from jobfleet.config.secret import Secret
+from jobfleet.config.shape import KeyPath, bare_type, expected, field_type
+from jobfleet.config.sources import Raw, Source, command_line, environment, toml_file
+
+_DEFAULT_FILE = Path("fleet.toml")
+
+
+class Loaded(NamedTuple):
+    """Settings, the file they came from, and what a user should be told about them."""
+
+    settings: Settings
+    file: Path | None
+    notes: list[str]
+
+
+def load_settings(
+    values: Mapping[KeyPath, Any],
+    environ: Mapping[str, str],
+    file: Path | None = None,
+    flags: Mapping[KeyPath, str] | None = None,
+) -> Loaded:
+    """Merge all sources and check every value. Raises `SettingsError` that lists everything that is wrong.
+
+    `file` None means `JOBFLEET_CONFIG`, else `fleet.toml` of the working directory when there is one.
+    """
+    file = file or _configured_file(environ)
+    from_environment, notes = environment(environ)
+    merged: Source = {
+        **(toml_file(file) if file else {}),
+        **from_environment,
+        **command_line(values, flags or {}),
+    }
+    return Loaded(_build(merged), file, notes)
+
+
+def plan_pools(settings: Settings) -> list[PoolPlan]:
+    """The pools to run, with what they inherit from the fleet. Raises `SettingsError` when there is nothing to run."""
+    pools = dict(settings.pools)
+    if settings.handlers:
+        if DEFAULT_POOL in pools:
+            raise SettingsError(
+                [f"the fleet's `handlers` form the pool `{DEFAULT_POOL}`; rename [pools.{DEFAULT_POOL}]"]
+            )
+        pools = {DEFAULT_POOL: PoolSettings(handlers=settings.handlers), **pools}
+    if not pools:
+        raise SettingsError(["no handlers to run; name files, folders or modules: jobfleet run handlers.py"])
+    return [_plan(name, pool, settings) for name, pool in pools.items()]
+
+
+def _plan(name: str, pool: PoolSettings, settings: Settings) -> PoolPlan:
+    processes = pool.processes or settings.processes
+    return PoolPlan(
+        name=name,
+        handlers=pool.handlers,
+        processes=granted_processors() if processes == "auto" else processes,
+        slots=settings.slots if pool.slots is None else pool.slots,
+        preload=settings.preload if pool.preload is None else pool.preload,
+        start_timeout_s=(pool.start_timeout or settings.start_timeout).s,
+    )
+
+
+def _configured_file(environ: Mapping[str, str]) -> Path | None:
+    named = environ.get("JOBFLEET_CONFIG")
+    if named:
+        return Path(named)
+    return _DEFAULT_FILE if _DEFAULT_FILE.is_file() else None
+
+
+def _build(merged: Source) -> Settings:
+    problems: list[str] = []
+    fleet: dict[str, Any] = {}
+    engine: dict[str, Any] = {}
+    pools: dict[str, dict[str, Any]] = {}
+    for path, raw in merged.items():
+        try:
+            value = _checked(path, raw)
+        except ValueError as error:
+            problems.append(f"{raw.origin}: {_place(path, raw)}{error}")
+            continue
+        table = fleet if len(path) == 1 else engine if path[0] == "engine" else pools.setdefault(path[1], {})
+        table[path[-1]] = value
+    for name, pool in pools.items():
+        if not pool.get("handlers") and ("pools", name, "handlers") not in merged:
+            origin = next(raw.origin for path, raw in merged.items() if path[:2] == ("pools", name))
+            problems.append(f"{origin}: pool `{name}` has no `handlers`")
+    if problems:
+        raise SettingsError(problems)
+    named = {name: PoolSettings(**pool) for name, pool in pools.items()}
+    return Settings(**fleet, engine=EngineSettings(**engine), pools=named)
+
+
+def _place(path: KeyPath, raw: Raw) -> str:
+    """The key's name where the origin does not say it already."""
+    return "" if raw.from_text else f"`{'.'.join(path)}`: "
+
+
+def _checked(path: KeyPath, raw: Raw) -> Any:
+    """The value in its declared type. Raises `ValueError` that says what is expected."""
+    value = raw.value
+    if raw.from_text and path[-1] == "handlers" and isinstance(value, str):
+        value = [item.strip() for item in value.split(",") if item.strip()]
+    if raw.from_text and isinstance(value, str) and int in bare_type(path) and value.strip().isdigit():
+        # A union of a number and words does not read numbers from text by itself.
+        value = int(value)
+    try:
+        checked = msgspec.convert(value, field_type(path), strict=not raw.from_text, dec_hook=_decode)
+    except msgspec.ValidationError as error:
+        raise ValueError(_in_plain_words(error, path, value)) from None
+    if path == ("engine", "url") and checked is not None:
+        parse_engine_url(checked)
+    return checked
+
+
+def _decode(kind: type, value: Any) -> Any:
+    if kind in (Duration, ByteSize):
+        return kind.parse(value)
+    if kind is Secret and isinstance(value, str):
+        return Secret(value)
+    if kind is Path and isinstance(value, str):
+        return Path(value).expanduser()
+    raise ValueError("expected text")
+
+
+def _in_plain_words(error: msgspec.ValidationError, path: KeyPath, value: Any) -> str:
+    kinds = bare_type(path)
+    own = isinstance(error.__cause__, ValueError) and Secret not in kinds
+    text = str(error).partition(" - at ")[0] if own else expected(path)
+    return text if Secret in kinds else f"{text}, not {value!r}"

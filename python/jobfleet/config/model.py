@@ -1,0 +1,112 @@
+"""The settings of a fleet: one typed model, with every default in one place.
+
+`fleet.toml` has the shape of `Settings`; see `load` for the other sources, their precedence, and the checks, which
+go field by field because only they know where a value comes from.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from jobfleet.config.durations import ByteSize, Duration
+from jobfleet.config.secret import Secret
+
+Processes = Annotated[int, Meta(ge=1, le=4096)] | Literal["auto"]
+Slots = Annotated[int, Meta(ge=1, le=100_000)]
+
+# The default pool of handlers that are given to `jobfleet run`.
+DEFAULT_POOL = "default"
+
+
+class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the jobs come from, and how hard the fleet may pull."""
+
+    url: Annotated[
+        str | None,
+        Meta(description="The engine, such as camunda+http://127.0.0.1:8080. Unset: an embedded local engine."),
+    ] = None
+    authorization: Annotated[
+        Secret | None, Meta(description="Value of the Authorization header of every request to the engine.")
+    ] = None
+    hold: Annotated[
+        Duration | None, Meta(description="How long the engine may hold an empty poll. Unset: by the engine's version.")
+    ] = None
+    byte_budget: Annotated[ByteSize, Meta(description="The most bytes that one answer with jobs should have.")] = (
+        ByteSize(8 * 2**20)
+    )
+    outcome_connections_max: Annotated[
+        int, Meta(ge=1, le=65_535, description="Most connections that report outcomes.")
+    ] = 512
+    backpressure: Annotated[
+        Literal["balanced", "legacy"], Meta(description="How the fleet yields to an overloaded engine.")
+    ] = "balanced"
+    poll_jitter: Annotated[Duration, Meta(description="Random delay of each job type's first poll, at most.")] = (
+        Duration(0)
+    )
+
+
+class PoolSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """One pool. What is unset here is taken from the fleet."""
+
+    handlers: Annotated[list[str], Meta(description="Files, folders and dotted modules that this pool loads.")]
+    processes: Annotated[Processes | None, Meta(description="Worker processes of this pool.")] = None
+    slots: Annotated[
+        Slots | None, Meta(description="Ceiling of jobs at once in one process, for threads and async.")
+    ] = None
+    preload: Annotated[
+        bool | None, Meta(description="Import handlers before the fork. Switch off for modules that cannot be forked.")
+    ] = None
+    start_timeout: Annotated[Duration | None, Meta(description="Time for a worker to become ready.")] = None
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that can be set about a fleet."""
+
+    name: Annotated[
+        str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="Name of the fleet; names its socket too.")
+    ] = "default"
+    handlers: Annotated[list[str], Meta(description="Files, folders and dotted modules with handlers.")] = []
+    processes: Annotated[
+        Processes, Meta(description='Worker processes of each pool, or "auto": the processors this host grants.')
+    ] = "auto"
+    slots: Annotated[
+        Slots | None, Meta(description="Ceiling of jobs at once in one process, for threaded and async handlers.")
+    ] = None
+    preload: Annotated[bool, Meta(description="Import handlers once, before workers are forked.")] = True
+    grace: Annotated[Duration, Meta(description="Time for running handlers to finish after SIGTERM or SIGINT.")] = (
+        Duration(30)
+    )
+    start_timeout: Annotated[
+        Duration, Meta(description="Time for a worker to become ready, its on_start hooks included.")
+    ] = Duration(60)
+    socket: Annotated[
+        Path | None,
+        Meta(description="Unix socket of the control API. Unset: $XDG_RUNTIME_DIR/jobfleet/NAME.sock."),
+    ] = None
+    log_format: Annotated[Literal["text", "json"], Meta(description="Shape of the log lines on stderr.")] = "text"
+    dumpable: Annotated[
+        bool, Meta(description="Let profilers and debuggers of the same user attach to the supervisor.")
+    ] = False
+    pass_credentials: Annotated[
+        bool, Meta(description="Leave the engine's credentials in the environment of worker processes.")
+    ] = False
+    engine: Annotated[EngineSettings, Meta(description="Where the jobs come from.")] = EngineSettings()
+    pools: Annotated[
+        dict[str, PoolSettings],
+        Meta(description="Named pools. Unset: all handlers form one pool, `default`."),
+    ] = {}
+
+
+class PoolPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """A pool with everything resolved."""
+
+    name: str
+    handlers: list[str]
+    processes: int
+    slots: int | None
+    preload: bool
+    start_timeout_s: float

@@ -1,0 +1,160 @@
+"""The core as the supervisor uses it, and what its status says."""
+
+from __future__ import annotations
+
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from jobfleet.config.engine_url import EngineAddress
+from jobfleet.config.model import Settings
+from jobfleet.supervisor.messages import Loaded
+
+
+class CoreLike(Protocol):
+    """`jobfleet._core.Core`, as far as the supervisor drives it."""
+
+    def start(self) -> None: ...
+    def declare_pool(self, spec: bytes) -> int: ...
+    def retire_pool(self, pool_id: int) -> None: ...
+    def add_worker(self, pool_id: int) -> tuple[int, int, int]: ...
+    def drain_worker(self, worker_id: int) -> None: ...
+    def worker_dead(self, worker_id: int, reason: str) -> None: ...
+    def stop_activation(self) -> None: ...
+    def give_up(self, reason: str) -> None: ...
+    @property
+    def event_fd(self) -> int: ...
+    def take_events(self) -> list[bytes]: ...
+    def status(self) -> bytes: ...
+    def stop(self) -> None: ...
+
+
+class Running(msgspec.Struct):
+    """A job that runs now."""
+
+    lane: int
+    slot: int
+    type: str
+    key: str | int
+    since_ms: int
+
+
+class WorkerStatus(msgspec.Struct):
+    """One worker as the core sees it."""
+
+    worker: int
+    pool_id: int
+    state: str
+    busy: int = 0
+    slots: int = 0
+    queued: int = 0
+    jobs: int = 0
+    running: list[Running] = []
+
+
+class Percentiles(msgspec.Struct):
+    """A distribution, in microseconds."""
+
+    p50: float = 0
+    p90: float = 0
+    p99: float = 0
+    max: float = 0
+
+
+class TypeStatus(msgspec.Struct, kw_only=True):
+    """One job type of one pool."""
+
+    type: str
+    pool: str = ""
+    activated: int = 0
+    waiting: int = 0
+    dispatched: int = 0
+    running: int = 0
+    completed: int = 0
+    failed: int = 0
+    errors_thrown: int = 0
+    handed_back: int = 0
+    lost: int = 0
+    expired: int = 0
+    rejected: int = 0
+    held_polls: int = 0
+    settling: int = 0
+    latency_us: Percentiles = msgspec.field(default_factory=Percentiles)
+    run_us: Percentiles = msgspec.field(default_factory=Percentiles)
+    wait_us: Percentiles = msgspec.field(default_factory=Percentiles)
+
+
+class EngineStatus(msgspec.Struct, kw_only=True):
+    """The engine as the core sees it."""
+
+    kind: str
+    url: str
+    version: str | None = None
+    state: str = "unknown"
+    message: str | None = None
+    poll_connections: int = 0
+    outcome_connections: int = 0
+
+
+class Permits(msgspec.Struct, kw_only=True):
+    """Back-pressure: how many requests may be in flight."""
+
+    cap: int | None = None
+    in_use: int = 0
+    state: str = "healthy"
+    refusals: int = 0
+
+
+class CoreStatus(msgspec.Struct, kw_only=True):
+    """The state of the data path."""
+
+    engine: EngineStatus
+    types: list[TypeStatus] = []
+    workers: list[WorkerStatus] = []
+    permits: Permits = msgspec.field(default_factory=Permits)
+    in_flight: int = 0
+    held_polls: int = 0
+    activating: bool = False
+    link_errors: int = 0
+
+
+read_status: Final = msgspec.json.Decoder(CoreStatus).decode
+
+
+def core_settings(settings: Settings, engine: EngineAddress, host: str) -> bytes:
+    """`CoreSettings` of the contract with the core."""
+    authorization = settings.engine.authorization or engine.authorization
+    hold = settings.engine.hold
+    document = {
+        "engine": {"kind": engine.kind, "url": engine.url},
+        "worker_name": f"{host}-{settings.name}",
+        "hold_ms": None if hold is None else hold.ms,
+        "grace_ms": settings.grace.ms,
+        "authorization": authorization.reveal() if authorization else None,
+        "byte_budget": int(settings.engine.byte_budget),
+        "outcome_connections_max": settings.engine.outcome_connections_max,
+        "backpressure": settings.engine.backpressure,
+        "poll_jitter_ms": settings.engine.poll_jitter.ms,
+    }
+    return msgspec.json.encode(document)
+
+
+def pool_spec(name: str, generation: int, loaded: Loaded) -> bytes:
+    """`PoolSpec` of the contract with the core."""
+    types = [
+        {
+            "type": handler.type,
+            "lane": handler.lane,
+            "slots": handler.slots,
+            "lease_ms": handler.lease_ms,
+            "fetch": handler.fetch,
+        }
+        for handler in loaded.handlers
+    ]
+    document: dict[str, Any] = {
+        "name": name,
+        "generation": generation,
+        "lanes": loaded.lanes,
+        "types": types,
+    }
+    return msgspec.json.encode(document)

@@ -1,0 +1,278 @@
+"""The workers of one pool: forks them, buries them, replaces them by the restart policy."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import time
+from collections.abc import Callable, Iterator
+from typing import Final, Protocol
+
+from jobfleet.config.model import PoolPlan
+from jobfleet.supervisor.lifecycle import Reason, WorkerState
+from jobfleet.supervisor.log import Level
+from jobfleet.supervisor.output import Output
+from jobfleet.supervisor.reaper import Exit
+from jobfleet.supervisor.restart import PROBATION_S, RestartPolicy
+from jobfleet.supervisor.surroundings import Surroundings, Teller
+from jobfleet.supervisor.worker import Worker, new_life
+
+# A worker that says that its start failed leaves by itself; after this it is helped.
+_LEAVE_S: Final = 2.0
+# Dead workers whose last words may still be on their way.
+_REMEMBERED: Final = 64
+
+
+class Forker(Protocol):
+    """A zygote, as far as forking goes."""
+
+    @property
+    def can_fork(self) -> bool: ...
+    def fork(self, worker: int, index: int, fds: tuple[int, int, int]) -> None: ...
+
+
+class CrewOwner(Protocol):
+    """The pool, as its crew sees it."""
+
+    def crew_works(self) -> None: ...
+    def crew_broke(self, reason: Reason) -> None: ...
+    def crew_changed(self) -> None: ...
+
+
+class Crew:
+    """Keeps one worker alive for each index, as long as nobody says drain."""
+
+    def __init__(self, plan: PoolPlan, around: Surroundings, teller: Teller, owner: CrewOwner) -> None:
+        self._plan = plan
+        self._around = around
+        self._teller = teller
+        self._owner = owner
+        self._policy = RestartPolicy(plan.processes, random.random)
+        self._pool_id = -1
+        self._forker: Forker | None = None
+        self._wanted: list[int] = []
+        self._parked: set[int] = set()
+        self._timers: dict[int, asyncio.TimerHandle] = {}
+        self._restarts = [0] * plan.processes
+        self._is_leaving = False
+        self.workers: dict[int, Worker] = {}
+        self._departed: dict[int, Worker] = {}
+
+    def __iter__(self) -> Iterator[Worker]:
+        return iter(sorted(self.workers.values(), key=lambda worker: worker.index))
+
+    @property
+    def restarts(self) -> int:
+        """How often a worker was replaced, over all indexes."""
+        return sum(self._restarts)
+
+    @property
+    def has_ready(self) -> bool:
+        """Whether any worker takes jobs."""
+        return any(worker.state is WorkerState.READY for worker in self.workers.values())
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether a breaker is open."""
+        return self._policy.breaker is not None
+
+    def recall(self, worker: int) -> Worker | None:
+        """A worker that lives or has died lately."""
+        return self.workers.get(worker) or self._departed.get(worker)
+
+    def hire(self, pool_id: int) -> None:
+        """Want a worker for every index, all of the core's pool `pool_id`."""
+        self._pool_id = pool_id
+        self._wanted.extend(range(self._plan.processes))
+
+    def use(self, forker: Forker | None) -> None:
+        """Fork from this zygote from now on; None when there is none."""
+        self._forker = forker
+        self.fork_wanted()
+
+    def fork_wanted(self) -> None:
+        """Ask for as many of the wanted workers as the zygote takes now."""
+        while self._wanted and self._forker is not None and self._forker.can_fork:
+            self._fork(self._forker, self._wanted.pop(0))
+
+    def drain(self) -> None:
+        """Let every worker finish what it runs and leave; replace nobody from now on."""
+        self._is_leaving = True
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        self._wanted.clear()
+        for worker in self.workers.values():
+            worker.life.leave(Reason.DRAIN)
+            worker.clear_deadline()
+            self._around.core.drain_worker(worker.id)
+
+    def stop(self, reason: Reason) -> None:
+        """Kill every worker."""
+        for worker in self.workers.values():
+            worker.stop(reason)
+
+    def abandon(self) -> None:
+        """Kill every worker; nobody waits for their end."""
+        for worker in self.workers.values():
+            worker.clear_deadline()
+            if worker.child is not None:
+                worker.child.kill()
+            worker.output.finish()
+
+    def recover(self) -> None:
+        """Start the workers that waited for the pool's recovery."""
+        parked, self._parked = sorted(self._parked), set()
+        self._wanted.extend(parked)
+        self.fork_wanted()
+
+    # -- what the zygote says
+
+    def forked(self, worker: int, pid: int) -> None:
+        """A worker process exists."""
+        record = self.workers[worker]
+        record.output.start(f"{self._plan.name}/{pid}")
+        watched = self._around.reaper.watch(pid, lambda how: self._died(record, how))
+        if isinstance(watched, Exit):
+            self._died(record, watched)
+            return
+        record.child = watched
+        self._publish("worker_forked", record)
+        if record.state is WorkerState.STOPPING:
+            watched.kill()
+        elif record.state is WorkerState.STARTING:
+            self._set_deadline(record, self._plan.start_timeout_s, self._start_overdue)
+        self.fork_wanted()
+
+    def fork_failed(self, worker: int, error: str) -> None:
+        """A worker could not be forked."""
+        record = self.workers[worker]
+        self._teller.say(Level.ERROR, f"worker {record.index} could not be forked: {error}")
+        self._bury(record, Reason.FORK_FAILED, f"could not be forked: {error}")
+        self._replace(record.index)
+
+    def fork_lost(self, worker: int) -> None:
+        """The zygote died before it answered; the next one is asked again."""
+        record = self.workers[worker]
+        self._bury(record, Reason.ZYGOTE_LOST, Reason.ZYGOTE_LOST.value)
+        if not self._is_leaving:
+            self._wanted.append(record.index)
+
+    # -- what the core says
+
+    def ready(self, record: Worker) -> None:
+        """A worker takes jobs."""
+        record.clear_deadline()
+        if not record.life.leave(Reason.CAME_UP):
+            return
+        now_s = time.monotonic()
+        self._publish("worker_ready", record, after_ms=round((now_s - record.requested_at) * 1000, 1))
+        self._policy.ready(record.index, now_s)
+        if self.is_broken:
+            self._around.loop.call_later(PROBATION_S + 0.1, self._after_probation, record.index)
+        self._owner.crew_works()
+
+    def start_failed(self, record: Worker, error: str) -> None:
+        """A worker says why it cannot take jobs."""
+        record.error = error
+        self._teller.say(Level.ERROR, f"worker {record.index} cannot start: {error}", pid=record.pid)
+        record.life.leave(Reason.START_FAILED)
+        self._set_deadline(record, _LEAVE_S, lambda late: late.stop(Reason.START_FAILED))
+
+    def broken(self, record: Worker, error: str) -> None:
+        """A worker sent what is no frame."""
+        record.error = error
+        self._teller.say(Level.ERROR, f"worker {record.index} is killed: {error}", pid=record.pid)
+        record.stop(Reason.BROKEN_LINK)
+
+    # -- inside
+
+    def _fork(self, forker: Forker, index: int) -> None:
+        """Ask for one worker; without descriptors for it this counts as a death before the start."""
+        try:
+            worker, link_fd, recorder_fd = self._around.core.add_worker(self._pool_id)
+        except OSError as error:
+            self._unborn(index, error)
+            return
+        try:
+            output_fd, output_end = os.pipe()
+        except OSError as error:
+            os.close(link_fd)
+            os.close(recorder_fd)
+            self._around.core.worker_dead(worker, "was never forked")
+            self._unborn(index, error)
+            return
+        output = Output(output_fd, self._around.log, self._around.loop)
+        self.workers[worker] = Worker(worker, index, self._restarts[index], output, new_life(self._teller.defect))
+        try:
+            forker.fork(worker, index, (link_fd, recorder_fd, output_end))
+        except OSError as error:
+            self.fork_failed(worker, str(error))
+
+    def _unborn(self, index: int, error: OSError) -> None:
+        self._teller.say(Level.ERROR, f"worker {index} gets no descriptors: {error}")
+        self._replace(index)
+
+    def _start_overdue(self, record: Worker) -> None:
+        record.error = (
+            f"not ready within {self._plan.start_timeout_s:g} s; see its on_start hooks or raise start_timeout"
+        )
+        self._teller.say(Level.ERROR, f"worker {record.index} is killed: {record.error}", pid=record.pid)
+        record.stop(Reason.START_TIMED_OUT)
+
+    def _died(self, record: Worker, how: Exit) -> None:
+        left = record.state is WorkerState.DRAINING and how.status == 0
+        who = f"worker process {record.pid}" if record.pid else "a worker process"
+        why = f": {record.error}" if record.error else ""
+        self._bury(record, Reason.LEFT if left else Reason.DIED, f"{who} {how}{why}")
+        self._replace(record.index)
+        if not left:
+            self._teller.say(Level.WARNING, f"worker {record.index} {how}", pid=record.pid, error=record.error)
+        self._publish("worker_died", record, reason=str(how))
+
+    def _bury(self, record: Worker, reason: Reason, what: str) -> None:
+        """A worker is dead, or was never born: its jobs go on without it."""
+        self._around.core.worker_dead(record.id, what)
+        record.life.leave(reason)
+        record.clear_deadline()
+        self._departed[record.id] = self.workers.pop(record.id)
+        if len(self._departed) > _REMEMBERED:
+            del self._departed[next(iter(self._departed))]
+        self._around.loop.call_soon(record.output.finish)
+        self._owner.crew_changed()
+
+    def _replace(self, index: int) -> None:
+        """Decide when the worker of `index` is replaced, and count that as a restart."""
+        if self._is_leaving:
+            return
+        self._restarts[index] += 1
+        verdict = self._policy.died(index, time.monotonic())
+        if verdict.opened is not None:
+            for other in [other for other in self._timers if other != index]:
+                self._timers.pop(other).cancel()
+                self._parked.add(other)
+        if verdict.delay_s is None:
+            self._parked.add(index)
+        elif verdict.delay_s == 0:
+            self._want(index)
+        else:
+            self._timers[index] = self._around.loop.call_later(verdict.delay_s, self._want, index)
+        if verdict.opened is not None:
+            self._owner.crew_broke(verdict.opened)
+
+    def _want(self, index: int) -> None:
+        self._timers.pop(index, None)
+        self._wanted.append(index)
+        self.fork_wanted()
+
+    def _after_probation(self, index: int) -> None:
+        if self._policy.survived_probation(index, time.monotonic()):
+            self._owner.crew_works()
+
+    def _set_deadline(self, record: Worker, after_s: float, act: Callable[[Worker], None]) -> None:
+        record.clear_deadline()
+        record.set_deadline(self._around.loop.call_later(after_s, act, record))
+
+    def _publish(self, event: str, record: Worker, **fields: object) -> None:
+        self._teller.publish(event, worker=record.id, index=record.index, pid=record.pid, **fields)

@@ -1,0 +1,190 @@
+"""The fleet: takes what the core and the signals tell, and answers for all pools."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from jobfleet.config.engine_url import EngineAddress
+from jobfleet.config.model import PoolPlan, Settings
+from jobfleet.supervisor.core import CoreLike
+from jobfleet.supervisor.drain import Drain
+from jobfleet.supervisor.events import CoreEvents
+from jobfleet.supervisor.exits import ExitCode
+from jobfleet.supervisor.hub import Hub
+from jobfleet.supervisor.lifecycle import FLEET_TRANSITIONS, FleetState, LifeCycle, PoolState, Reason
+from jobfleet.supervisor.log import Log
+from jobfleet.supervisor.notify import Notifier
+from jobfleet.supervisor.pool import Pool
+from jobfleet.supervisor.reaper import Reaper
+from jobfleet.supervisor.spawn import Spawned
+from jobfleet.supervisor.surroundings import Surroundings
+
+_STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+# The longest that the core lets a poll be held by an engine that would lose a job to one that is abandoned.
+_HOLD_S: Final = 3.0
+
+
+class Setup(msgspec.Struct, frozen=True, kw_only=True):
+    """What a fleet is made of."""
+
+    settings: Settings
+    plans: list[PoolPlan]
+    engine: EngineAddress
+    core: CoreLike
+    log: Log
+    notifier: Notifier
+    spawn: Callable[[], Spawned]
+    socket_path: Path
+
+
+class Fleet:
+    """One supervisor. Everything happens on its loop; callbacks only."""
+
+    def __init__(self, setup: Setup) -> None:
+        core, log = setup.core, setup.log
+        self._loop = asyncio.get_running_loop()
+        self._log = log
+        self._notifier = setup.notifier
+        self._stopped = asyncio.Event()
+        self._exit_code = ExitCode.OK
+        self.settings = setup.settings
+        self.engine = setup.engine
+        self.socket_path = setup.socket_path
+        self.core = core
+        self.hub = Hub()
+        self.life: LifeCycle[FleetState] = LifeCycle(FLEET_TRANSITIONS, FleetState.STARTING, log.error)
+        self.started_at = time.time()
+        self.reaper = Reaper(self._loop, log.error)
+        self.drain = Drain(core, self, log, self._loop, self._finished)
+        around = Surroundings(core, self.reaper, self._loop, log, self.hub, setup.spawn, {}, self._pools_changed)
+        self.pools = [Pool(plan, around) for plan in setup.plans]
+        self.events = CoreEvents(around, self.pools, self.drain.core_drained)
+        self._told = "running"
+
+    async def run(self, spawned: list[Spawned]) -> ExitCode:
+        """Run until drained. `spawned` are the pools' zygotes, asked to load already."""
+        self.reaper.start()
+        self._watch_signals()
+        self._loop.add_reader(self.core.event_fd, self.events.take)
+        self.core.start()
+        for pool, zygote in zip(self.pools, spawned, strict=True):
+            pool.start(zygote)
+        try:
+            await self._stopped.wait()
+        finally:
+            self._end()
+        return self._exit_code
+
+    # -- what may end it
+
+    def request_stop(self, why: str) -> None:
+        """Drain and leave. Idempotent."""
+        if self.life.state in (FleetState.DRAINING, FleetState.STOPPED):
+            return
+        self.life.leave(Reason.DRAIN)
+        self._notifier.stopping(f"draining: {why}")
+        self.hub.publish("fleet_draining", reason=why)
+        grace_s, hold = self.settings.grace.s, self.settings.engine.hold
+        self.drain.begin(why, grace_s, hold.s if hold else min(_HOLD_S, grace_s / 3))
+
+    def drain_pools(self) -> None:
+        """Let all workers leave."""
+        for pool in self.pools:
+            pool.drain()
+
+    def stop_pools(self, reason: Reason) -> None:
+        """Kill all processes."""
+        for pool in self.pools:
+            pool.stop(reason)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether no process is left."""
+        return all(pool.is_gone for pool in self.pools)
+
+    # -- signals
+
+    def _watch_signals(self) -> None:
+        # Signal handlers of the loop only enqueue; these run in a turn of their own.
+        for number in _STOP_SIGNALS:
+            self._loop.add_signal_handler(number, self._stop_signal, number)
+        self._loop.add_signal_handler(signal.SIGHUP, self._reload_signal)
+
+    def _stop_signal(self, number: signal.Signals) -> None:
+        if self.life.state is FleetState.DRAINING:
+            self.drain.signal_again(number.name)
+        else:
+            self.request_stop(number.name)
+
+    def _reload_signal(self) -> None:
+        self._log.warning("SIGHUP: this version cannot reload; restart the fleet to run changed handlers")
+
+    # -- pools
+
+    def _pools_changed(self) -> None:
+        if self.life.state is FleetState.STARTING:
+            self._judge_start()
+        elif self.life.state is FleetState.DRAINING:
+            self.drain.look()
+        elif self.life.state is FleetState.RUNNING:
+            self._tell_manager()
+
+    def _tell_manager(self) -> None:
+        """Tell systemd what has changed about how the fleet is."""
+        degraded = [
+            f"pool {pool.plan.name} is degraded" for pool in self.pools if pool.life.state is PoolState.DEGRADED
+        ]
+        engine = [f"the engine is {self.events.engine_state}"] if self.events.engine_state != "up" else []
+        text = "; ".join(["running", *engine, *degraded])
+        if text != self._told:
+            self._told = text
+            self._notifier.status(text)
+
+    def _judge_start(self) -> None:
+        if any(pool.life.state is PoolState.STARTING for pool in self.pools):
+            return
+        if all(pool.life.reason is Reason.LOAD_FAILED for pool in self.pools):
+            # Nothing at all can run: whoever started the fleet is there to read this.
+            self.life.leave(Reason.LOAD_FAILED)
+            self._finished(Reason.LOAD_FAILED, ExitCode.HANDLERS)
+            return
+        self.life.leave(Reason.SETTLED)
+        workers = sum(pool.plan.processes for pool in self.pools)
+        types = sum(len(pool.handlers.handlers) for pool in self.pools if pool.handlers)
+        summary = f"running {_count(types, 'job type')} in {_count(workers, 'worker process', 'es')}"
+        self._log.info(summary, engine=self.engine.url)
+        self._notifier.ready(summary)
+        self.hub.publish("fleet_running")
+        self._tell_manager()
+
+    def _finished(self, reason: Reason, code: ExitCode) -> None:
+        if self.life.state is FleetState.DRAINING:
+            self.life.leave(reason)
+            self._log.info(f"stopped: {reason.value}")
+        self._exit_code = code
+        self._stopped.set()
+
+    def _end(self) -> None:
+        """Leave no process, no thread and no listener behind."""
+        for pool in self.pools:
+            pool.abandon()
+        self.events.finish()
+        with contextlib.suppress(OSError, ValueError):
+            self._loop.remove_reader(self.core.event_fd)
+        self.hub.publish("fleet_stopped")
+        self.hub.close()
+        self.reaper.stop()
+        self.core.stop()
+        self._notifier.close()
+
+
+def _count(number: int, noun: str, plural: str = "s") -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}{plural}"

@@ -1,0 +1,173 @@
+"""What the supervisor says to zygotes and hears from them and from the core."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+
+class HandlerSpec(msgspec.Struct, kw_only=True):
+    """One handler as the zygote found it."""
+
+    type: str
+    name: str
+    file: str
+    line: int
+    strategy: str
+    lane: int
+    slots: int
+    lease_ms: int
+    fetch: list[str] | None = None
+    hold_ms: int | None = None
+    max_bytes: int | None = None
+
+
+class Load(msgspec.Struct, tag_field="op", tag="load", kw_only=True):
+    """Ask a zygote to import the handlers of a pool."""
+
+    pool: str
+    generation: int
+    handlers: list[str]
+    slots: int | None
+    preload: bool
+    supervisor_pid: int
+
+
+class Fork(msgspec.Struct, tag_field="op", tag="fork"):
+    """Ask for a worker. Goes with the descriptors of link, recorder and output."""
+
+    worker: int
+    index: int
+
+
+class Loaded(msgspec.Struct, tag_field="op", tag="loaded", kw_only=True):
+    """The handlers are imported."""
+
+    handlers: list[HandlerSpec]
+    lanes: list[tuple[str, int]]
+    notes: list[str] = []
+    preload: bool = True
+    modules: int = 0
+
+
+class LoadFailed(msgspec.Struct, tag_field="op", tag="load_failed", kw_only=True):
+    """The handlers cannot be used: one sentence for the user, and the traceback."""
+
+    error: str
+    detail: str = ""
+    path: str | None = None
+    line: int | None = None
+
+
+class Forked(msgspec.Struct, tag_field="op", tag="forked"):
+    """A worker was forked."""
+
+    worker: int
+    pid: int
+
+
+class ForkFailed(msgspec.Struct, tag_field="op", tag="fork_failed"):
+    """A worker could not be forked."""
+
+    worker: int
+    error: str
+
+
+Reply = Loaded | LoadFailed | Forked | ForkFailed
+read_reply: Final = msgspec.json.Decoder(Loaded | LoadFailed | Forked | ForkFailed).decode
+
+
+class WorkerReady(msgspec.Struct, tag_field="event", tag="worker_ready"):
+    """A worker takes jobs."""
+
+    worker: int
+
+
+class WorkerStartFailed(msgspec.Struct, tag_field="event", tag="worker_start_failed"):
+    """A worker says why it cannot take jobs; it leaves by itself."""
+
+    worker: int
+    error: str
+
+
+class WorkerBroken(msgspec.Struct, tag_field="event", tag="worker_broken"):
+    """A worker sent what is no frame; it must be killed."""
+
+    worker: int
+    error: str
+
+
+class WorkerDrained(msgspec.Struct, tag_field="event", tag="worker_drained"):
+    """The core has nothing more for a worker, and all its jobs are settled."""
+
+    worker: int
+
+
+class JobRef(msgspec.Struct):
+    """A job in a message."""
+
+    type: str
+    key: str | int
+
+
+class Buried(msgspec.Struct, tag_field="event", tag="buried"):
+    """What became of a dead worker's jobs."""
+
+    worker: int
+    reason: str
+    settled: int = 0
+    requeued: int = 0
+    handed_back: int = 0
+    jobs: list[JobRef] = []
+
+
+class Log(msgspec.Struct, tag_field="event", tag="log"):
+    """A record of `job.log`, or a line that a handler printed."""
+
+    worker: int
+    level: int
+    record: dict[str, Any]
+    type: str | None = None
+    key: str | int | None = None
+
+
+class Drained(msgspec.Struct, tag_field="event", tag="drained"):
+    """Activation has ended and nothing is in flight any more."""
+
+
+class EngineState(msgspec.Struct, tag_field="event", tag="engine"):
+    """The engine can be reached, or no longer."""
+
+    state: str
+    message: str = ""
+
+
+class JobRejected(msgspec.Struct, tag_field="event", tag="job_rejected"):
+    """The engine refused an outcome for good; the job was failed with the engine's words."""
+
+    type: str
+    key: str | int
+    message: str
+
+
+class Dropped(msgspec.Struct, tag_field="event", tag="dropped"):
+    """Events that nobody took in time."""
+
+    count: int
+
+
+Event = (
+    WorkerReady
+    | WorkerStartFailed
+    | WorkerBroken
+    | WorkerDrained
+    | Buried
+    | Log
+    | Drained
+    | EngineState
+    | JobRejected
+    | Dropped
+)
+read_event: Final = msgspec.json.Decoder(Event).decode
+encode: Final = msgspec.json.Encoder().encode

@@ -1,0 +1,44 @@
+"""Tells systemd how the service is, where `NOTIFY_SOCKET` is set."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Mapping
+
+
+class Notifier:
+    """Sends `sd_notify` messages; does nothing without a socket to send them to."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        address = environ.get("NOTIFY_SOCKET", "")
+        # A leading @ stands for the zero byte of an abstract socket.
+        self._address = "\0" + address[1:] if address.startswith("@") else address
+        self._socket: socket.socket | None = None
+        if self._address:
+            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            self._socket.setblocking(False)
+
+    def ready(self, status: str) -> None:
+        """The fleet has started."""
+        self._send(f"READY=1\nSTATUS={status}")
+
+    def stopping(self, status: str) -> None:
+        """The fleet drains."""
+        self._send(f"STOPPING=1\nSTATUS={status}")
+
+    def status(self, status: str) -> None:
+        """What the fleet does now, in one line."""
+        self._send(f"STATUS={status}")
+
+    def close(self) -> None:
+        """Close the socket."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def _send(self, message: str) -> None:
+        if self._socket is not None:
+            # A service manager that is gone or full must not stop the fleet.
+            with contextlib.suppress(OSError):
+                self._socket.sendto(message.encode(), self._address)

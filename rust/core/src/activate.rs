@@ -1,0 +1,377 @@
+//! Activate: polls the engine for jobs of each type, as many as the workers can do in the next moments.
+
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::ask::{self, Demand};
+use crate::engine::{Activation, Ask, Refusal};
+use crate::fleet::{Fleet, backoff};
+use crate::job::{Job, Lease, now};
+use crate::state::{Pool, State, WorkerState};
+use crate::transport::{Connection, Kind, SendError};
+
+/// The engine may answer this much after the hold: measured up to 0.3 s late, and proxies add theirs.
+const MARGIN: Duration = Duration::from_secs(7);
+
+/// A poll that is held longer than this waits for jobs, not for the engine: its permit goes to others.
+const PARK_AFTER: Duration = Duration::from_millis(250);
+
+const LONGEST_TRANSIENT_PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_WRONG_PAUSE: Duration = Duration::from_secs(30);
+
+/// A type whose backlog is not empty is looked at this often even when nothing woke its poller.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// The second poller of a type gives up its connection when it had no use for it this long.
+const SECOND_IDLE: Duration = Duration::from_secs(5);
+
+/// Asks for the engine's version until it is known.
+pub(crate) async fn probe(fleet: Rc<Fleet>) {
+    for failures in 1u32.. {
+        match try_probe(&fleet).await {
+            Ok(()) => return fleet.engine_up(),
+            Err(message) => fleet.engine_down(&message),
+        }
+        if !fleet.activating.get() {
+            return;
+        }
+        sleep(fleet.jittered(backoff(failures, LONGEST_TRANSIENT_PAUSE))).await;
+    }
+}
+
+async fn try_probe(fleet: &Rc<Fleet>) -> Result<(), String> {
+    let request = fleet.engine.borrow().probe();
+    let answer = async {
+        let mut connection = fleet.transport.connect(Kind::Outcomes).await?;
+        let wire = fleet.transport.prepare(&request)?;
+        connection.send(wire, Instant::now() + MARGIN).await
+    };
+    match answer.await {
+        Ok(answer) => fleet.engine.borrow_mut().learn(&answer),
+        Err(SendError::Unsent(message) | SendError::Ambiguous(message)) => Err(message),
+        Err(SendError::Cut(_)) => Err("the answer to the version request broke off".to_owned()),
+    }
+}
+
+/// One of the two pollers of a type. The second one works only while answers come back full.
+pub(crate) struct Poller {
+    fleet: Rc<Fleet>,
+    job_type: usize,
+    second: bool,
+    connection: Option<Connection>,
+    handle: Option<Rc<OwnedFd>>,
+    failures: u32,
+}
+
+impl Poller {
+    pub(crate) fn new(fleet: Rc<Fleet>, job_type: usize, second: bool) -> Self {
+        Self { fleet, job_type, second, connection: None, handle: None, failures: 0 }
+    }
+
+    /// Polls until the fleet activates no more.
+    pub(crate) async fn run(mut self) {
+        let jitter = Duration::from_millis(self.fleet.settings.poll_jitter_ms);
+        sleep(jitter.mul_f64(self.fleet.random_share())).await;
+        while self.fleet.activating.get() {
+            let Some(jobs) = self.demand() else {
+                self.wait().await;
+                continue;
+            };
+            self.fleet.permit().await;
+            let gap = self.fleet.permits.borrow().poll_gap();
+            if !self.fleet.activating.get() {
+                self.fleet.release_permit();
+                break;
+            }
+            let pause = self.poll(jobs).await;
+            sleep_if(self.fleet.jittered(pause).max(gap)).await;
+        }
+        self.close();
+        self.fleet.tell_if_drained();
+    }
+
+    /// How many jobs to ask for now.
+    fn demand(&self) -> Option<u32> {
+        let mut state = self.fleet.state.borrow_mut();
+        let demand = state.demand(self.job_type, self.fleet.settings.byte_budget)?;
+        let kind = state.types.get_mut(self.job_type)?;
+        kind.low_mark = ask::low_mark(&demand);
+        if self.second && !(kind.last_full && kind.held_polls == 1) {
+            return None;
+        }
+        if !self.second && kind.held_polls > 1 {
+            return None;
+        }
+        let scale = f64::from(self.fleet.permits.borrow().batch_scale());
+        let jobs = (ask::ask(&demand)? as f64 * scale).ceil();
+        Some(jobs.clamp(1.0, f64::from(u32::MAX)) as u32)
+    }
+
+    async fn wait(&mut self) {
+        let (wake, busy) = match self.fleet.state.borrow().types.get(self.job_type) {
+            Some(kind) => (Rc::clone(&kind.wake), kind.here() + kind.asked > 0),
+            None => return,
+        };
+        let woken = wake.notified();
+        if self.second {
+            if timeout(SECOND_IDLE, woken).await.is_err() {
+                self.close();
+                wake.notified().await;
+            }
+        } else if busy {
+            let _ = timeout(LOOK_AGAIN, woken).await;
+        } else {
+            woken.await;
+        }
+    }
+
+    /// One poll, holding a permit from here to its answer or until it is parked; returns the pause after it.
+    async fn poll(&mut self, jobs: u32) -> Duration {
+        self.with_type(|kind| {
+            kind.asked += u64::from(jobs);
+            kind.held_polls += 1;
+        });
+        let sent_at = now();
+        let outcome = self.exchange(jobs).await;
+        self.with_type(|kind| {
+            kind.asked -= u64::from(jobs);
+            kind.held_polls -= 1;
+        });
+        let time = now();
+        match outcome {
+            Ok(found) => {
+                self.fleet.permits.borrow_mut().on_success(time);
+                self.fleet.engine_up();
+                self.failures = if found.cut { self.failures + 1 } else { 0 };
+                self.take(found, jobs, sent_at, time);
+                if self.failures == 0 {
+                    Duration::ZERO
+                } else {
+                    backoff(self.failures, LONGEST_TRANSIENT_PAUSE)
+                }
+            }
+            Err(refusal) => self.refused(refusal, time),
+        }
+    }
+
+    fn refused(&mut self, refusal: Refusal, time: Duration) -> Duration {
+        self.failures += 1;
+        let abandoned = !self.fleet.activating.get();
+        match refusal {
+            Refusal::Backpressure => {
+                self.fleet.permits.borrow_mut().on_backpressure(time);
+                backoff(self.failures, Duration::from_secs(1))
+            }
+            // A poll that was given up in a drain says nothing about the engine.
+            _ if abandoned => Duration::ZERO,
+            Refusal::Transient(message) => {
+                self.fleet.engine_down(&message);
+                backoff(self.failures, LONGEST_TRANSIENT_PAUSE)
+            }
+            Refusal::Wrong(message) | Refusal::Unauthorized(message) => {
+                self.fleet.engine_down(&message);
+                backoff(self.failures + 4, LONGEST_WRONG_PAUSE)
+            }
+        }
+    }
+
+    async fn exchange(&mut self, jobs: u32) -> Result<Activation, Refusal> {
+        let fleet = Rc::clone(&self.fleet);
+        let released = std::cell::Cell::new(false);
+        let release = || {
+            if !released.replace(true) {
+                fleet.release_permit();
+            }
+        };
+        let result = {
+            let request = self.request(jobs);
+            let abandon = async {
+                fleet.abandon.notified().await;
+            };
+            let mut request = std::pin::pin!(request);
+            tokio::select! {
+                biased;
+                result = &mut request => result,
+                () = abandon => Err(SendError::Ambiguous("given up".to_owned())),
+                () = async { sleep(PARK_AFTER).await; release(); std::future::pending::<()>().await } => {
+                    Err(SendError::Ambiguous(String::new()))
+                }
+            }
+        };
+        release();
+        let answer = match result {
+            Ok(answer) | Err(SendError::Cut(answer)) => answer,
+            Err(SendError::Unsent(message) | SendError::Ambiguous(message)) => {
+                self.close();
+                return Err(Refusal::Transient(message));
+            }
+        };
+        if !answer.whole {
+            self.close();
+        }
+        let engine = self.fleet.engine.borrow();
+        engine.read_activation(&answer)
+    }
+
+    async fn request(&mut self, jobs: u32) -> Result<crate::engine::Answer, SendError> {
+        let usable = match &mut self.connection {
+            Some(open) => open.reusable().await,
+            None => false,
+        };
+        if !usable {
+            self.close();
+            let mut open = self.fleet.transport.connect(Kind::Polls).await?;
+            self.handle = open.take_handle().map(Rc::new);
+            self.fleet.poll_opened(self.handle.as_ref());
+            self.connection = Some(open);
+        }
+        let hold = self.fleet.settings.hold(self.fleet.capabilities().notices_departed_clients);
+        let (name, lease, fetch) = match self.fleet.state.borrow().types.get(self.job_type) {
+            Some(kind) => (Rc::clone(&kind.name), kind.lease, kind.fetch.clone()),
+            None => return Err(SendError::Unsent("the job type is gone".to_owned())),
+        };
+        let worker = &self.fleet.settings.worker_name;
+        let ask = Ask { job_type: &name, jobs, lease, hold, fetch: fetch.as_deref(), worker };
+        let request = self.fleet.engine.borrow().activation(&ask);
+        let wire = self.fleet.transport.prepare(&request)?;
+        let Some(open) = &mut self.connection else {
+            return Err(SendError::Unsent("no connection".to_owned()));
+        };
+        open.send(wire, Instant::now() + hold + MARGIN).await
+    }
+
+    fn close(&mut self) {
+        self.handle = None;
+        if self.connection.take().is_some() {
+            self.fleet.poll_connections.set(self.fleet.poll_connections.get().saturating_sub(1));
+        }
+    }
+
+    fn with_type(&self, change: impl FnOnce(&mut crate::state::JobType)) {
+        if let Some(kind) = self.fleet.state.borrow_mut().types.get_mut(self.job_type) {
+            change(kind);
+        }
+    }
+
+    /// Takes in the jobs of one answer.
+    fn take(&self, found: Activation, asked: u32, sent_at: Duration, received_at: Duration) {
+        let full = found.jobs.len() >= asked as usize;
+        let bytes: usize = found.jobs.iter().map(|job| job.raw.len()).sum();
+        let count = found.jobs.len();
+        self.with_type(|kind| {
+            if count > 0 {
+                let mean = bytes as f64 / count as f64;
+                kind.job_bytes = if kind.job_bytes > 0.0 { kind.job_bytes * 0.7 + mean * 0.3 } else { mean };
+                // A poll after a full answer is not held, so its time is the engine's and the network's.
+                if kind.last_full {
+                    let trip = received_at.saturating_sub(sent_at).min(Duration::from_millis(500));
+                    kind.round_trip = (kind.round_trip * 3 + trip) / 4;
+                }
+            }
+            kind.last_full = full;
+            if full {
+                kind.growth = (kind.growth * 2).min(1 << 16);
+                kind.wake.notify_waiters();
+            }
+        });
+        if count == 0 {
+            return;
+        }
+        self.fleet.take_jobs(self.job_type, found.jobs, sent_at, received_at);
+    }
+}
+
+impl Fleet {
+    /// Puts activated jobs into the ledger and dispatches them; in a drain they go straight back.
+    fn take_jobs(self: &Rc<Self>, job_type: usize, jobs: Vec<Job>, sent_at: Duration, received_at: Duration) {
+        let hold = self.settings.hold(self.capabilities().notices_departed_clients);
+        let mut back = Vec::new();
+        let mut state = self.state.borrow_mut();
+        let Some(lease) = state.types.get(job_type).map(|kind| kind.lease) else { return };
+        self.observe(&jobs, sent_at, received_at, lease);
+        let activating = self.activating.get();
+        for job in jobs {
+            let end = match job.deadline_ms {
+                Some(deadline) => self.clock.borrow().local_end(deadline, lease, received_at, hold),
+                None => received_at + lease / 2,
+            };
+            let id = state.ledger.insert(job, job_type, Lease { received_at, end });
+            let Some(kind) = state.types.get_mut(job_type) else { return };
+            kind.counters.activated += 1;
+            if activating {
+                kind.queue.push_back(id);
+            } else {
+                back.push(id);
+            }
+        }
+        let home = state.list(job_type);
+        drop(state);
+        self.holding.notify_one();
+        for id in back {
+            self.hand_back(id, "the fleet is draining", 0);
+        }
+        if let Some(pool) = home {
+            self.dispatch(pool);
+        }
+    }
+
+    /// Learns about the engine's clock from the earliest and the latest deadline of an answer.
+    fn observe(&self, jobs: &[Job], sent_at: Duration, received_at: Duration, lease: Duration) {
+        let deadlines = || jobs.iter().filter_map(|job| job.deadline_ms);
+        let mut clock = self.clock.borrow_mut();
+        for deadline in [deadlines().min(), deadlines().max()].into_iter().flatten() {
+            clock.observe(sent_at, received_at, deadline, lease);
+        }
+    }
+}
+
+impl State {
+    /// What decides how many jobs of a type to ask for; None while no ready worker can run it.
+    fn demand(&self, job_type: usize, byte_budget: u64) -> Option<Demand> {
+        let (pool_index, type_index) = self.home(job_type)?;
+        let pool = self.pools.get(pool_index)?;
+        let kind = self.types.get(job_type)?;
+        let own = pool.types.get(type_index)?;
+        let lane_slots = pool.lanes.get(own.lane)?.slots;
+        let slots = own.slots.min(lane_slots);
+        let ready = || pool.workers.iter().filter(|worker| worker.state == WorkerState::Ready);
+        let busy: usize =
+            ready().filter_map(|worker| worker.lanes.get(own.lane)).map(|lane| lane.jobs.min(slots)).sum();
+        let total = slots * ready().count();
+        let backlog = kind.here() + kind.asked;
+        // Counted only where it decides: with hundreds of types the count is most of the cost.
+        let shares = kind.run.p90_ns().is_none() || backlog == 0;
+        let sharers = if shares { self.sharers(pool, own.lane) } else { 1 };
+        Some(Demand {
+            slots: total as u64,
+            free_slots: total.saturating_sub(busy) as u64,
+            sharers: sharers as u64,
+            p90: kind.run.p90_ns().map(Duration::from_nanos),
+            rate: kind.rate.per_second(),
+            round_trip: kind.round_trip,
+            lease: kind.lease,
+            job_bytes: kind.job_bytes as u64,
+            byte_budget,
+            backlog,
+            growth: kind.growth,
+        })
+    }
+
+    /// How many types of a lane have long or unknown jobs.
+    fn sharers(&self, pool: &Pool, lane: usize) -> usize {
+        let long = |index: usize| {
+            let p90 = self.types.get(index).and_then(|kind| kind.run.p90_ns());
+            p90.is_none_or(|p90| ask::is_long(Duration::from_nanos(p90)))
+        };
+        pool.types.iter().filter(|other| other.lane == lane && long(other.job_type)).count()
+    }
+}
+
+async fn sleep_if(pause: Duration) {
+    if !pause.is_zero() {
+        sleep(pause).await;
+    }
+}

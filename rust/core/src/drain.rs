@@ -1,0 +1,96 @@
+//! Drain: nothing new is started, what waits goes back, and the end of it is told once.
+
+use std::os::fd::OwnedFd;
+use std::rc::{Rc, Weak};
+
+use crate::events::Event;
+use crate::fleet::Fleet;
+use crate::ledger::{JobId, Stage};
+
+impl Fleet {
+    /// Starts no more polls and hands back every job that has not started.
+    pub(crate) fn stop_activation(self: &Rc<Self>) {
+        if !self.activating.replace(false) {
+            return;
+        }
+        self.wake_pollers();
+        self.permit_freed.notify_waiters();
+        if self.capabilities().notices_departed_clients {
+            self.half_close_polls();
+        }
+        let workers: Vec<u64> =
+            self.state.borrow().pools.iter().flat_map(|pool| pool.workers.iter().map(|w| w.id)).collect();
+        let mut back = self.take_waiting();
+        back.extend(workers.into_iter().flat_map(|worker| self.take_unstarted(worker)));
+        for id in back {
+            self.hand_back(id, "the fleet is draining", 0);
+        }
+        self.tell_if_drained();
+    }
+
+    /// Hands back every job that still runs and drops the held polls.
+    pub(crate) fn give_up(self: &Rc<Self>, reason: &str) {
+        self.stop_activation();
+        self.abandoned.set(true);
+        self.abandon.notify_waiters();
+        let mut state = self.state.borrow_mut();
+        let running = state.ledger.ids_where(|entry| matches!(entry.stage, Stage::Sent { .. }));
+        for id in &running {
+            let Some(Stage::Sent { worker, lane, number }) = state.ledger.get(*id).map(|entry| entry.stage)
+            else {
+                continue;
+            };
+            // Its outcome, should it still come, finds nothing under this number.
+            if let Some(owner) = state.worker(worker)
+                && let Some(lane) = owner.lanes.get_mut(lane)
+            {
+                lane.take(number);
+            }
+            let job_type = state.ledger.get(*id).map(|entry| entry.job_type);
+            if let Some(kind) = job_type.and_then(|index| state.types.get_mut(index)) {
+                kind.sent -= 1;
+            }
+        }
+        drop(state);
+        for id in running {
+            self.hand_back(id, reason, 0);
+        }
+        self.tell_if_drained();
+    }
+
+    /// Notes a poll connection that was opened.
+    pub(crate) fn poll_opened(&self, handle: Option<&Rc<OwnedFd>>) {
+        let mut handles = self.poll_handles.borrow_mut();
+        handles.retain(|known| known.strong_count() > 0);
+        handles.extend(handle.map(Rc::downgrade));
+        self.poll_connections.set(self.poll_connections.get() + 1);
+    }
+
+    /// Tells an engine that looks for it that nobody waits any more. Each answer that is on its way is still
+    /// read, so that no job is stranded in it.
+    fn half_close_polls(&self) {
+        for handle in self.poll_handles.borrow().iter().filter_map(Weak::upgrade) {
+            // A connection that is gone already needs no telling.
+            let _ = rustix::net::shutdown(&*handle, rustix::net::Shutdown::Write);
+        }
+    }
+
+    /// Empties every queue.
+    fn take_waiting(&self) -> Vec<JobId> {
+        let mut state = self.state.borrow_mut();
+        state.types.iter_mut().flat_map(|kind| std::mem::take(&mut kind.queue)).collect()
+    }
+
+    /// Tells, once, that nothing is left to wait for.
+    pub(crate) fn tell_if_drained(&self) {
+        if self.activating.get() || self.drained_told.get() {
+            return;
+        }
+        let state = self.state.borrow();
+        let polls: u64 = state.types.iter().map(|kind| kind.held_polls).sum();
+        if state.ledger.len() == 0 && (polls == 0 || self.abandoned.get()) {
+            self.drained_told.set(true);
+            self.events.push(&Event::Drained);
+        }
+    }
+}

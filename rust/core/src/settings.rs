@@ -1,0 +1,149 @@
+//! What the supervisor tells the core, as JSON. Unknown members are refused, so a typing error is named.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::permits::Profile;
+use crate::recorder::LaneSpec;
+
+/// Settings of one core.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CoreSettings {
+    /// Which engine, and where.
+    pub engine: EngineSettings,
+    /// The label under which the engine knows this fleet.
+    pub worker_name: String,
+    /// How long the engine may hold a poll, in milliseconds; None chooses by the engine's version and the grace.
+    #[serde(default)]
+    pub hold_ms: Option<u64>,
+    /// How long handlers may still run after a drain began, in milliseconds.
+    #[serde(default = "default_grace_ms")]
+    pub grace_ms: u64,
+    /// The Authorization header of every request.
+    #[serde(default)]
+    pub authorization: Option<String>,
+    /// The most bytes that one activation answer should have.
+    #[serde(default = "default_byte_budget")]
+    pub byte_budget: u64,
+    /// The most outcome connections.
+    #[serde(default = "default_outcome_connections")]
+    pub outcome_connections_max: usize,
+    /// How polls yield to backpressure.
+    #[serde(default)]
+    pub backpressure: Backpressure,
+    /// The first poll of each type starts within this time, in milliseconds, at random.
+    #[serde(default)]
+    pub poll_jitter_ms: u64,
+}
+
+/// Which engine, and where.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EngineSettings {
+    /// The protocol.
+    pub kind: EngineKind,
+    /// The address, `http://host:port[/base/path]`.
+    pub url: String,
+}
+
+/// The protocols that the core speaks.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EngineKind {
+    /// Camunda 8, REST v2.
+    Camunda,
+}
+
+/// How polls yield to backpressure.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Backpressure {
+    /// Fewer requests at a time and smaller batches while the engine pushes back.
+    #[default]
+    Balanced,
+    /// Only observe.
+    Legacy,
+}
+
+impl From<Backpressure> for Profile {
+    fn from(value: Backpressure) -> Self {
+        match value {
+            Backpressure::Balanced => Self::Balanced,
+            Backpressure::Legacy => Self::Legacy,
+        }
+    }
+}
+
+impl CoreSettings {
+    /// How long a poll may be held. Where a departed client is not noticed, a drain has to wait for it.
+    pub(crate) fn hold(&self, notices_departed_clients: bool) -> Duration {
+        let chosen = match self.hold_ms {
+            Some(hold_ms) => hold_ms,
+            None if notices_departed_clients => 10_000,
+            None => 3_000.min(self.grace_ms / 3),
+        };
+        Duration::from_millis(chosen.max(50))
+    }
+}
+
+fn default_grace_ms() -> u64 {
+    30_000
+}
+
+fn default_byte_budget() -> u64 {
+    8 * 1024 * 1024
+}
+
+fn default_outcome_connections() -> usize {
+    512
+}
+
+/// One generation of a pool: what its workers can run.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PoolSpec {
+    /// The pool's name.
+    pub name: String,
+    /// Counts up with every reload.
+    pub generation: u64,
+    /// Kind and slots of each lane.
+    pub lanes: Vec<LaneSpec>,
+    /// The job types, in the order of their index on the link.
+    pub types: Vec<TypeSpec>,
+}
+
+/// One job type of a pool.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TypeSpec {
+    /// The job type as the engine names it.
+    #[serde(rename = "type")]
+    pub job_type: String,
+    /// Index of the lane that runs it.
+    pub lane: usize,
+    /// The most jobs of the type at once in one process.
+    pub slots: u32,
+    /// The lease to ask for, in milliseconds.
+    pub lease_ms: u64,
+    /// The variables to fetch; None fetches all.
+    #[serde(default)]
+    pub fetch: Option<Vec<String>>,
+}
+
+impl PoolSpec {
+    /// One sentence on what is impossible in it; None when it can work.
+    pub fn fault(&self) -> Option<String> {
+        if self.lanes.is_empty() || self.lanes.iter().any(|lane| lane.slots == 0) {
+            return Some(format!("pool {:?}: every lane needs at least one slot", self.name));
+        }
+        let bad = self.types.iter().find(|kind| {
+            kind.lane >= self.lanes.len() || kind.slots == 0 || kind.lease_ms == 0 || kind.job_type.is_empty()
+        })?;
+        Some(format!(
+            "pool {:?}, type {:?}: lane {}, {} slots, lease {} ms: a lane that exists, a slot and a lease are needed",
+            self.name, bad.job_type, bad.lane, bad.slots, bad.lease_ms
+        ))
+    }
+}

@@ -1,0 +1,237 @@
+//! The pool of outcome connections: each lane is a task with one connection and one piece of work at a time.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::policy::{self, History, Next};
+use super::sizer::Sizer;
+use crate::engine::{Command, Verdict};
+use crate::fleet::Fleet;
+use crate::job::now;
+use crate::ledger::JobId;
+use crate::link::Outcome;
+use crate::transport::{Connection, Kind, SendError};
+
+/// An engine that has not answered a command in this time is as good as gone.
+const ANSWER_LIMIT: Duration = Duration::from_secs(15);
+
+/// Idle lanes are looked at this often, so that no connection idles until the engine closes it.
+const JANITOR_EVERY: Duration = Duration::from_secs(20);
+
+/// A command on its way to the engine.
+pub(crate) struct Work {
+    pub(crate) id: JobId,
+    pub(crate) command: Command,
+    pub(crate) history: History,
+}
+
+impl Work {
+    pub(crate) fn settle(id: JobId, outcome: Outcome) -> Self {
+        Self { id, command: Command::Settle(outcome), history: History::default() }
+    }
+
+    pub(crate) fn renew(id: JobId, lease: Duration) -> Self {
+        Self { id, command: Command::Renew(lease), history: History::default() }
+    }
+}
+
+/// The queue of work and the lanes that carry it.
+pub(crate) struct Outcomes {
+    queue: RefCell<VecDeque<Work>>,
+    lanes: RefCell<Vec<Rc<Lane>>>,
+    /// Idle lanes; the last one used is used first, so that the others fall asleep.
+    idle: RefCell<Vec<usize>>,
+    sizer: RefCell<Sizer>,
+    connections: Cell<u64>,
+}
+
+#[derive(Default)]
+struct Lane {
+    given: RefCell<Option<Work>>,
+    waker: RefCell<Option<Waker>>,
+    look: Cell<bool>,
+}
+
+impl Outcomes {
+    pub(crate) fn new(most: usize) -> Self {
+        Self {
+            queue: RefCell::default(),
+            lanes: RefCell::default(),
+            idle: RefCell::default(),
+            sizer: RefCell::new(Sizer::new(most)),
+            connections: Cell::new(0),
+        }
+    }
+
+    /// Open connections.
+    pub(crate) fn connections(&self) -> u64 {
+        self.connections.get()
+    }
+
+    /// Takes in work; it goes to an idle lane, to a new one while more are worth having, or waits.
+    pub(crate) fn push(&self, fleet: &Rc<Fleet>, work: Work) {
+        if let Some(index) = self.idle.borrow_mut().pop() {
+            let lanes = self.lanes.borrow();
+            let Some(lane) = lanes.get(index) else { return };
+            *lane.given.borrow_mut() = Some(work);
+            if let Some(waker) = lane.waker.borrow_mut().take() {
+                waker.wake();
+            }
+        } else if self.lanes.borrow().len() < self.sizer.borrow().limit() {
+            let lane = Rc::new(Lane { given: RefCell::new(Some(work)), ..Lane::default() });
+            let index = self.lanes.borrow().len();
+            self.lanes.borrow_mut().push(Rc::clone(&lane));
+            tokio::task::spawn_local(run(Rc::clone(fleet), lane, index));
+        } else {
+            self.queue.borrow_mut().push_back(work);
+        }
+    }
+
+    /// The next piece of work for a lane, unless there are more lanes at work than is worth it.
+    fn next(&self, index: usize) -> Option<Work> {
+        if index >= self.sizer.borrow().limit() {
+            return None;
+        }
+        self.queue.borrow_mut().pop_front()
+    }
+
+    fn answered(&self, fleet: &Rc<Fleet>, latency: Duration) {
+        let waiting = self.queue.borrow().len();
+        let before = self.sizer.borrow().limit();
+        self.sizer.borrow_mut().answered(latency, waiting, now());
+        // A larger limit is used at once: what waits is given to the lanes that it allows.
+        for _ in before..self.sizer.borrow().limit() {
+            let Some(work) = self.queue.borrow_mut().pop_front() else { break };
+            self.push(fleet, work);
+        }
+    }
+
+    fn nudge_idle(&self) {
+        for lane in self.lanes.borrow().iter() {
+            lane.look.set(true);
+            if let Some(waker) = lane.waker.borrow_mut().take() {
+                waker.wake();
+            }
+        }
+    }
+}
+
+/// Lets idle lanes close connections that have idled too long.
+pub(crate) async fn janitor(fleet: Rc<Fleet>) {
+    loop {
+        tokio::time::sleep(JANITOR_EVERY).await;
+        if fleet.outcomes.connections() > 0 {
+            fleet.outcomes.nudge_idle();
+        }
+    }
+}
+
+async fn run(fleet: Rc<Fleet>, lane: Rc<Lane>, index: usize) {
+    let mut connection: Option<Connection> = None;
+    let mut given = lane.given.borrow_mut().take();
+    loop {
+        let Some(work) = given.take().or_else(|| fleet.outcomes.next(index)) else {
+            fleet.outcomes.idle.borrow_mut().push(index);
+            given = idle(&fleet, &lane, &mut connection).await;
+            continue;
+        };
+        deliver(&fleet, &mut connection, work).await;
+    }
+}
+
+/// Waits for work; meanwhile gives up a connection that has idled too long.
+async fn idle(fleet: &Rc<Fleet>, lane: &Lane, connection: &mut Option<Connection>) -> Option<Work> {
+    loop {
+        let work = poll_fn(|cx| {
+            if let Some(work) = lane.given.borrow_mut().take() {
+                return Poll::Ready(Some(work));
+            }
+            if lane.look.replace(false) {
+                return Poll::Ready(None);
+            }
+            *lane.waker.borrow_mut() = Some(cx.waker().clone());
+            Poll::Pending
+        });
+        if let Some(work) = work.await {
+            return Some(work);
+        }
+        if let Some(open) = connection
+            && !open.reusable().await
+        {
+            drop_connection(fleet, connection);
+        }
+    }
+}
+
+fn drop_connection(fleet: &Fleet, connection: &mut Option<Connection>) {
+    if connection.take().is_some() {
+        fleet.outcomes.connections.set(fleet.outcomes.connections.get().saturating_sub(1));
+    }
+}
+
+/// Sends one command and draws the conclusion.
+async fn deliver(fleet: &Rc<Fleet>, connection: &mut Option<Connection>, mut work: Work) {
+    let Some(lease) = fleet.lease_of(work.id) else { return fleet.conclude(work, Next::Lost) };
+    if !policy::may_send(&work.command, &work.history, lease.end, now()) {
+        return fleet.conclude(work, Next::Expired);
+    }
+    let sent_at = now();
+    work.history.tries += 1;
+    work.history.first_sent.get_or_insert(sent_at);
+    let result = match exchange(fleet, connection, &work).await {
+        Ok(verdict) => policy::Result::Answered(verdict),
+        Err(SendError::Unsent(message)) => {
+            fleet.engine_down(&message);
+            policy::Result::Unsent
+        }
+        Err(SendError::Ambiguous(_) | SendError::Cut(_)) => policy::Result::Unanswered,
+    };
+    fleet.outcomes.answered(fleet, now().saturating_sub(sent_at));
+    note_health(fleet, &result);
+    let fenced = fleet.capabilities().fencing;
+    let next = policy::next(&work.command, result, &mut work.history, fenced, lease.end, now());
+    fleet.conclude(work, next);
+}
+
+fn note_health(fleet: &Rc<Fleet>, result: &policy::Result) {
+    match result {
+        policy::Result::Answered(Verdict::Done | Verdict::Final | Verdict::Rejected { .. }) => {
+            fleet.engine_up()
+        }
+        policy::Result::Answered(Verdict::PathOutage(words) | Verdict::Unauthorized(words)) => {
+            fleet.engine_down(words);
+        }
+        _ => {}
+    }
+}
+
+async fn exchange(
+    fleet: &Rc<Fleet>,
+    connection: &mut Option<Connection>,
+    work: &Work,
+) -> Result<Verdict, SendError> {
+    let usable = match connection {
+        Some(open) => open.reusable().await,
+        None => false,
+    };
+    if !usable {
+        drop_connection(fleet, connection);
+        *connection = Some(fleet.transport.connect(Kind::Outcomes).await?);
+        fleet.outcomes.connections.set(fleet.outcomes.connections.get() + 1);
+    }
+    let Some(open) = connection else { return Err(SendError::Unsent("no connection".to_owned())) };
+    let request = {
+        let state = fleet.state.borrow();
+        let Some(entry) = state.ledger.get(work.id) else { return Ok(Verdict::Final) };
+        fleet.engine.borrow().command(&entry.job, &work.command)
+    };
+    let wire = fleet.transport.prepare(&request)?;
+    let answer = open.send(wire, Instant::now() + ANSWER_LIMIT).await?;
+    Ok(fleet.engine.borrow().judge(&work.command, &answer))
+}

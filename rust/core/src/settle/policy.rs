@@ -1,0 +1,237 @@
+//! What follows from an answer, or from the lack of one, to a command on a job. Pure: time is an argument.
+
+use std::time::Duration;
+
+use crate::engine::{Command, Verdict};
+use crate::link::Outcome;
+
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// Tries after which an error that looks transient is taken for permanent.
+const STUBBORN_TRIES: u32 = 8;
+
+/// How a command went.
+#[derive(Debug)]
+pub(crate) enum Result {
+    /// The engine, or something on the way to it, answered.
+    Answered(Verdict),
+    /// The request never left.
+    Unsent,
+    /// The request left and nothing came back.
+    Unanswered,
+}
+
+/// The history of one command.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct History {
+    /// Tries so far, the latest included.
+    pub(crate) tries: u32,
+    /// When it was first sent.
+    pub(crate) first_sent: Option<Duration>,
+    /// An earlier try may have had its effect.
+    pub(crate) doubtful: bool,
+    /// How many of the latest answers, without another between them, were errors that retrying may not mend.
+    pub(crate) hopeless: u32,
+}
+
+/// What to do next.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Next {
+    /// The engine has taken it.
+    Done,
+    /// The job is no longer this fleet's.
+    Lost,
+    /// Send it again after this pause.
+    Retry(Duration),
+    /// The lease ended first: nothing more is sent, the engine gives the job out again.
+    Expired,
+    /// It may have been taken, and repeating it could hit the next holder of the job.
+    Unconfirmed,
+    /// The engine will never take it, in these words.
+    Rejected(String),
+    /// It cannot be delivered and nothing else can either, in these words.
+    Undeliverable(String),
+}
+
+/// Decides what follows. `history` tells about the tries before and including this one.
+pub(crate) fn next(
+    command: &Command,
+    result: Result,
+    history: &mut History,
+    fenced: bool,
+    lease_end: Duration,
+    now: Duration,
+) -> Next {
+    let pause = pause(history.tries);
+    let hopeless = matches!(result, Result::Answered(Verdict::Rejected { .. } | Verdict::Stubborn(_)));
+    history.hopeless = if hopeless { history.hopeless + 1 } else { 0 };
+    match result {
+        Result::Answered(Verdict::Done) => Next::Done,
+        Result::Answered(Verdict::Final) if history.doubtful => Next::Done,
+        Result::Answered(Verdict::Final) => Next::Lost,
+        Result::Answered(Verdict::Rejected { words, certain_after }) => {
+            if history.hopeless >= certain_after {
+                return Next::Rejected(words);
+            }
+            unless_expired(command, pause, lease_end, now)
+        }
+        Result::Answered(Verdict::Stubborn(words)) if history.hopeless >= STUBBORN_TRIES => {
+            Next::Undeliverable(words)
+        }
+        Result::Answered(Verdict::Ambiguous(_)) | Result::Unanswered => {
+            history.doubtful = true;
+            repeat_doubtful(command, history, fenced, lease_end, pause, now)
+        }
+        Result::Answered(_) | Result::Unsent => unless_expired(command, pause, lease_end, now),
+    }
+}
+
+/// Whether a command that has not been sent yet may still go out.
+pub(crate) fn may_send(command: &Command, history: &History, lease_end: Duration, now: Duration) -> bool {
+    // A late completion of a job that nobody activated again is still taken, and repeats no work.
+    let late_completion = matches!(command, Command::Settle(Outcome::Complete { .. })) && history.tries == 0;
+    late_completion || now < lease_end
+}
+
+fn unless_expired(command: &Command, pause: Duration, lease_end: Duration, now: Duration) -> Next {
+    if now + pause < lease_end {
+        return Next::Retry(pause);
+    }
+    // The completion of finished work waits for the engine's next answer, for as long again as the lease had.
+    let grace = Duration::from_secs(60);
+    if matches!(command, Command::Settle(Outcome::Complete { .. })) && now < lease_end + grace {
+        return Next::Retry(LONGEST_PAUSE);
+    }
+    Next::Expired
+}
+
+fn repeat_doubtful(
+    command: &Command,
+    history: &History,
+    fenced: bool,
+    lease_end: Duration,
+    pause: Duration,
+    now: Duration,
+) -> Next {
+    let Command::Settle(outcome) = command else { return unless_expired(command, pause, lease_end, now) };
+    let window = match outcome {
+        _ if fenced => None,
+        Outcome::Complete { .. } | Outcome::Error { .. } => None,
+        // Without retries nobody gets the job next, so a repeat can only hit the incident that it made.
+        Outcome::Fail { retries: Some(0), .. } => None,
+        Outcome::Fail { backoff_ms, .. } => Some(backoff_ms.unwrap_or(0)),
+        Outcome::HandBack { backoff_ms, .. } => Some(*backoff_ms),
+    };
+    let Some(window_ms) = window else {
+        // After the lease's end a doubtful repeat could complete another holder's activation.
+        return if now + pause < lease_end { Next::Retry(pause) } else { Next::Expired };
+    };
+    let window_end = history.first_sent.unwrap_or(now) + Duration::from_millis(window_ms);
+    if now + pause < window_end.min(lease_end) { Next::Retry(pause) } else { Next::Unconfirmed }
+}
+
+fn pause(tries: u32) -> Duration {
+    (FIRST_PAUSE * 2u32.saturating_pow(tries.saturating_sub(1).min(10))).min(LONGEST_PAUSE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEASE_END: Duration = Duration::from_secs(100);
+    const EARLY: Duration = Duration::from_secs(50);
+
+    fn complete() -> Command {
+        Command::Settle(Outcome::Complete { variables: None, result: None })
+    }
+
+    fn hand_back(backoff_ms: u64) -> Command {
+        Command::Settle(Outcome::HandBack { message: "m".into(), backoff_ms })
+    }
+
+    fn tried(tries: u32) -> History {
+        History { tries, first_sent: Some(EARLY), doubtful: false, hopeless: tries - 1 }
+    }
+
+    fn decide(command: &Command, result: Result, now: Duration) -> Next {
+        next(command, result, &mut tried(1), false, LEASE_END, now)
+    }
+
+    #[test]
+    fn a_completion_is_repeated_when_its_answer_is_lost() {
+        assert_eq!(decide(&complete(), Result::Unanswered, EARLY), Next::Retry(FIRST_PAUSE));
+    }
+
+    #[test]
+    fn a_hand_back_without_back_off_is_sent_once() {
+        assert_eq!(decide(&hand_back(0), Result::Unanswered, EARLY), Next::Unconfirmed);
+        let ambiguous = Result::Answered(Verdict::Ambiguous("x".into()));
+        assert_eq!(decide(&hand_back(0), ambiguous, EARLY), Next::Unconfirmed);
+        assert_eq!(decide(&hand_back(0), Result::Unsent, EARLY), Next::Retry(FIRST_PAUSE));
+    }
+
+    #[test]
+    fn a_failure_is_repeated_only_inside_its_own_back_off() {
+        assert_eq!(decide(&hand_back(1000), Result::Unanswered, EARLY), Next::Retry(FIRST_PAUSE));
+        let late = EARLY + Duration::from_millis(990);
+        assert_eq!(decide(&hand_back(1000), Result::Unanswered, late), Next::Unconfirmed);
+    }
+
+    #[test]
+    fn a_failure_that_leaves_no_retries_is_repeated() {
+        let last =
+            Outcome::Fail { message: "m".into(), retries: Some(0), backoff_ms: Some(0), variables: None };
+        let next = decide(&Command::Settle(last), Result::Unanswered, EARLY);
+        assert_eq!(next, Next::Retry(FIRST_PAUSE));
+    }
+
+    #[test]
+    fn with_fencing_everything_is_repeated() {
+        let next = next(&hand_back(0), Result::Unanswered, &mut tried(1), true, LEASE_END, EARLY);
+        assert_eq!(next, Next::Retry(FIRST_PAUSE));
+    }
+
+    #[test]
+    fn after_a_doubtful_try_a_final_answer_means_that_it_was_taken() {
+        let mut history = tried(1);
+        next(&complete(), Result::Unanswered, &mut history, false, LEASE_END, EARLY);
+        let answer = Result::Answered(Verdict::Final);
+        assert_eq!(next(&complete(), answer, &mut history, false, LEASE_END, EARLY), Next::Done);
+        assert_eq!(decide(&complete(), Result::Answered(Verdict::Final), EARLY), Next::Lost);
+    }
+
+    #[test]
+    fn after_the_lease_nothing_but_a_completion_goes_out() {
+        let late = LEASE_END + Duration::from_secs(1);
+        assert_eq!(decide(&hand_back(0), Result::Unsent, late), Next::Expired);
+        assert_eq!(decide(&complete(), Result::Unsent, late), Next::Retry(LONGEST_PAUSE));
+        assert_eq!(decide(&complete(), Result::Unanswered, late), Next::Expired);
+        assert!(may_send(&complete(), &History::default(), LEASE_END, late));
+        assert!(!may_send(&hand_back(0), &History::default(), LEASE_END, late));
+    }
+
+    #[test]
+    fn a_record_that_is_too_large_is_rejected_after_three_tries() {
+        let rejected = || Result::Answered(Verdict::Rejected { words: "too large".into(), certain_after: 3 });
+        let at = |tries| next(&complete(), rejected(), &mut tried(tries), false, LEASE_END, EARLY);
+        assert!(matches!(at(2), Next::Retry(_)));
+        assert_eq!(at(3), Next::Rejected("too large".into()));
+    }
+
+    #[test]
+    fn only_such_answers_in_a_row_make_a_rejection_certain() {
+        let rejected = Result::Answered(Verdict::Rejected { words: "too large".into(), certain_after: 3 });
+        let mut history = History { tries: 9, hopeless: 0, ..tried(9) };
+        let next = next(&complete(), rejected, &mut history, false, LEASE_END, EARLY);
+        assert!(matches!(next, Next::Retry(_)));
+    }
+
+    #[test]
+    fn an_error_that_never_ends_is_given_up() {
+        let stubborn = || Result::Answered(Verdict::Stubborn("no partition".into()));
+        let at = |tries| next(&complete(), stubborn(), &mut tried(tries), false, LEASE_END, EARLY);
+        assert!(matches!(at(1), Next::Retry(_)));
+        assert_eq!(at(STUBBORN_TRIES), Next::Undeliverable("no partition".into()));
+    }
+}

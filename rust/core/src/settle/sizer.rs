@@ -1,0 +1,132 @@
+//! How many outcome connections are worth having. Pure: answers go in, a limit comes out.
+//!
+//! The measure is what fills the path: the rate of answers times the quickest answer of late. An engine that is
+//! far away answers all alike, so twice the connections settle twice as much and the product grows with them; an
+//! engine at its limit still answers some quickly, so the product stays small however long the others wait.
+
+use std::time::Duration;
+
+/// Fewer make the wake-ups dominate.
+const FEWEST: usize = 8;
+
+/// Up to here growth needs no proof: with many answers at a time each wake-up carries more of them.
+const UNPROVEN: usize = 32;
+
+/// Connections per request that the path holds; what is above one lets the rate grow.
+const GAIN: f64 = 2.0;
+
+/// A window shorter than this says nothing.
+const WINDOW: Duration = Duration::from_millis(20);
+
+/// The quickest answer counts for this long.
+const MEMORY: Duration = Duration::from_secs(5);
+
+/// Doubles the number of connections while outcomes wait and the path can hold more requests.
+pub(crate) struct Sizer {
+    limit: usize,
+    most: usize,
+    answers: u32,
+    since: Duration,
+    starved: bool,
+    quickest: Duration,
+    quickest_before: Duration,
+    turned: Duration,
+}
+
+impl Sizer {
+    pub(crate) fn new(most: usize) -> Self {
+        Self {
+            limit: FEWEST.min(most.max(1)),
+            most: most.max(1),
+            answers: 0,
+            since: Duration::ZERO,
+            starved: true,
+            quickest: Duration::MAX,
+            quickest_before: Duration::MAX,
+            turned: Duration::ZERO,
+        }
+    }
+
+    /// The number of connections that may be open.
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Takes in one answer, how long it took, and how many outcomes wait for a connection.
+    pub(crate) fn answered(&mut self, latency: Duration, waiting: usize, now: Duration) {
+        if self.answers == 0 {
+            (self.since, self.starved) = (now, true);
+        }
+        self.answers += 1;
+        self.starved &= waiting > 0;
+        self.quickest = self.quickest.min(latency);
+        let span = now.saturating_sub(self.since);
+        if span < WINDOW || (self.answers as usize) < 2 * self.limit {
+            return;
+        }
+        let rate = f64::from(self.answers) / span.as_secs_f64();
+        self.answers = 0;
+        let quickest = self.quickest.min(self.quickest_before);
+        let held = (rate * quickest.as_secs_f64() * GAIN).ceil() as usize;
+        if self.starved && self.limit < held.max(UNPROVEN) {
+            self.limit = (self.limit * 2).min(self.most);
+        } else if self.limit > UNPROVEN && held < self.limit / 4 {
+            self.limit = (self.limit / 2).max(UNPROVEN);
+        }
+        if now.saturating_sub(self.turned) > MEMORY {
+            self.turned = now;
+            self.quickest_before = std::mem::replace(&mut self.quickest, Duration::MAX);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs an engine that answers each request after `latency_ms`, but at most `ceiling` a second in all; beyond
+    /// that the answers wait in a queue, all but every fiftieth.
+    fn run(sizer: &mut Sizer, latency_ms: f64, ceiling: f64, seconds: f64) {
+        let (mut now, mut count) = (1.0, 0u64);
+        while now < 1.0 + seconds {
+            let possible = sizer.limit() as f64 * 1000.0 / latency_ms;
+            let rate = possible.min(ceiling);
+            now += 1.0 / rate;
+            count += 1;
+            let queued = if count.is_multiple_of(50) { 1.0 } else { possible / rate };
+            let latency = Duration::from_secs_f64(latency_ms * queued / 1000.0);
+            sizer.answered(latency, 100, Duration::from_secs_f64(now));
+        }
+    }
+
+    #[test]
+    fn a_distant_engine_gets_all_the_connections() {
+        let mut sizer = Sizer::new(512);
+        run(&mut sizer, 25.0, f64::INFINITY, 1.5);
+        assert_eq!(sizer.limit(), 512);
+    }
+
+    #[test]
+    fn an_engine_at_its_limit_keeps_a_few() {
+        let mut sizer = Sizer::new(512);
+        run(&mut sizer, 0.2, 60_000.0, 4.0);
+        assert_eq!(sizer.limit(), UNPROVEN);
+    }
+
+    #[test]
+    fn connections_are_given_up_when_the_engine_comes_near() {
+        let mut sizer = Sizer::new(512);
+        run(&mut sizer, 25.0, f64::INFINITY, 1.5);
+        run(&mut sizer, 0.1, 60_000.0, 1.0);
+        assert_eq!(sizer.limit(), UNPROVEN);
+    }
+
+    #[test]
+    fn nothing_grows_while_nothing_waits() {
+        let mut sizer = Sizer::new(512);
+        for step in 0..10_000u64 {
+            sizer.answered(Duration::from_millis(1), 0, Duration::from_micros(1_000_000 + step * 100));
+        }
+        assert_eq!(sizer.limit(), FEWEST);
+    }
+}

@@ -1,0 +1,194 @@
+//! The state of the data path as the supervisor reports it.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::events::EngineState;
+use crate::fleet::Fleet;
+use crate::permits::Severity;
+use crate::recorder::{SlotState, now_ns};
+use crate::state::{JobType, Pool, State, Worker, WorkerState};
+use crate::stats::{Counters, Percentiles};
+
+#[derive(Serialize)]
+pub(crate) struct Snapshot {
+    engine: EngineStatus,
+    types: Vec<TypeStatus>,
+    workers: Vec<WorkerStatus>,
+    permits: PermitStatus,
+    in_flight: usize,
+    held_polls: u64,
+    activating: bool,
+    link_errors: u64,
+}
+
+#[derive(Serialize)]
+struct EngineStatus {
+    kind: &'static str,
+    url: String,
+    version: Option<String>,
+    state: EngineState,
+    message: Option<String>,
+    poll_connections: u64,
+    outcome_connections: u64,
+}
+
+#[derive(Serialize)]
+struct TypeStatus {
+    r#type: String,
+    pool: Option<String>,
+    waiting: usize,
+    dispatched: u64,
+    running: u64,
+    settling: u64,
+    held_polls: u64,
+    #[serde(flatten)]
+    counters: Counters,
+    latency_us: Percentiles,
+    run_us: Percentiles,
+    wait_us: Percentiles,
+}
+
+#[derive(Serialize)]
+struct WorkerStatus {
+    worker: u64,
+    pool_id: u32,
+    state: WorkerState,
+    busy: u64,
+    slots: u64,
+    queued: u64,
+    jobs: u64,
+    running: Vec<Running>,
+}
+
+#[derive(Serialize)]
+struct Running {
+    lane: usize,
+    slot: u16,
+    r#type: String,
+    key: String,
+    since_ms: u64,
+}
+
+#[derive(Serialize)]
+struct PermitStatus {
+    cap: Option<u32>,
+    in_use: u32,
+    state: &'static str,
+    refusals: u64,
+}
+
+/// At most this many running jobs of one worker are named; the count is always whole.
+const MOST_NAMED: usize = 64;
+
+impl Fleet {
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let state = self.state.borrow();
+        let workers: Vec<_> = state
+            .pools
+            .iter()
+            .flat_map(|pool| pool.workers.iter().map(|worker| state.describe(pool, worker)))
+            .collect();
+        let health = self.health.borrow();
+        let permits = self.permits.borrow();
+        let engine = EngineStatus {
+            kind: "camunda",
+            url: self.settings.engine.url.clone(),
+            version: self.engine.borrow().version(),
+            state: health.state,
+            message: health.message.clone(),
+            poll_connections: self.poll_connections.get(),
+            outcome_connections: self.outcomes.connections(),
+        };
+        let mut types: Vec<_> =
+            (0..state.types.len()).filter_map(|index| state.describe_type(index)).collect();
+        for status in &mut types {
+            let named = |running: &&Running| running.r#type == status.r#type;
+            status.running = workers.iter().flat_map(|worker| &worker.running).filter(named).count() as u64;
+        }
+        Snapshot {
+            engine,
+            types,
+            workers,
+            permits: PermitStatus {
+                cap: permits.cap(),
+                in_use: permits.in_use(),
+                state: severity(permits.state()),
+                refusals: permits.refusals(),
+            },
+            in_flight: state.ledger.len(),
+            held_polls: state.types.iter().map(|kind| kind.held_polls).sum(),
+            activating: self.activating.get(),
+            link_errors: self.link_errors.get(),
+        }
+    }
+}
+
+impl State {
+    fn describe_type(&self, index: usize) -> Option<TypeStatus> {
+        let kind: &JobType = self.types.get(index)?;
+        let pool =
+            self.home(index).and_then(|(pool, _)| self.pools.get(pool)).map(|pool| pool.name.to_string());
+        Some(TypeStatus {
+            r#type: kind.name.to_string(),
+            pool,
+            waiting: kind.queue.len(),
+            dispatched: kind.sent,
+            running: 0,
+            settling: kind.settling,
+            held_polls: kind.held_polls,
+            counters: kind.counters.clone(),
+            latency_us: kind.latency.percentiles(),
+            run_us: kind.runs.percentiles(),
+            wait_us: kind.waits.percentiles(),
+        })
+    }
+
+    fn describe(&self, pool: &Pool, worker: &Worker) -> WorkerStatus {
+        let mut running = Vec::new();
+        let (mut busy, mut slots, mut sent) = (0u64, 0u64, 0u64);
+        for (lane_index, lane) in pool.lanes.iter().enumerate() {
+            slots += lane.slots as u64;
+            sent += worker.lanes.get(lane_index).map_or(0, |lane| lane.jobs as u64);
+            for slot in 0..lane.slots as u16 {
+                let Some(view) = worker.recorder.slot(lane_index as u16, slot) else { continue };
+                if view.state != SlotState::Running {
+                    continue;
+                }
+                let Some((name, key)) = self.name_sent(worker, lane_index, view.number) else { continue };
+                busy += 1;
+                if running.len() < MOST_NAMED {
+                    let since = Duration::from_nanos(now_ns().saturating_sub(view.started_at_ns));
+                    let since_ms = since.as_millis() as u64;
+                    running.push(Running { lane: lane_index, slot, r#type: name, key, since_ms });
+                }
+            }
+        }
+        let queued = sent.saturating_sub(busy);
+        WorkerStatus {
+            worker: worker.id,
+            pool_id: pool.id,
+            state: worker.state,
+            busy,
+            slots,
+            queued,
+            jobs: worker.jobs,
+            running,
+        }
+    }
+
+    fn name_sent(&self, worker: &Worker, lane: usize, number: u64) -> Option<(String, String)> {
+        let entry = self.ledger.get(worker.lanes.get(lane)?.get(number)?.id)?;
+        let name = self.types.get(entry.job_type)?.name.to_string();
+        Some((name, entry.job.key().to_owned()))
+    }
+}
+
+fn severity(value: Severity) -> &'static str {
+    match value {
+        Severity::Healthy => "healthy",
+        Severity::Soft => "soft",
+        Severity::Severe => "severe",
+    }
+}

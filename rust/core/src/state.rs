@@ -1,0 +1,366 @@
+//! The fleet's state on the core's thread: job types, pools, workers and the ledger. Plain data and the small
+//! steps on it; the loops decide when to take them.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::task::Waker;
+use std::time::Duration;
+
+use rustc_hash::FxHashMap;
+use tokio::net::UnixStream;
+use tokio::sync::Notify;
+
+use crate::ledger::{JobId, Ledger};
+use crate::link::{FrameReader, ToCore};
+use crate::pick::LaneView;
+use crate::recorder::Recorder;
+use crate::settings::PoolSpec;
+use crate::stats::{Counters, Durations, Rate, RunEstimate};
+
+#[derive(Default)]
+pub(crate) struct State {
+    pub(crate) ledger: Ledger,
+    pub(crate) types: Vec<JobType>,
+    pub(crate) by_name: FxHashMap<String, usize>,
+    pub(crate) pools: Vec<Pool>,
+}
+
+/// One job type, whichever pools and generations serve it.
+pub(crate) struct JobType {
+    pub(crate) name: Rc<str>,
+    pub(crate) lease: Duration,
+    pub(crate) fetch: Option<Rc<[String]>>,
+    /// The pool generations that can run it, newest last: pool id and the type's index there.
+    pub(crate) serving: Vec<(u32, usize)>,
+    pub(crate) queue: VecDeque<JobId>,
+    pub(crate) sent: u64,
+    pub(crate) settling: u64,
+    pub(crate) asked: u64,
+    pub(crate) held_polls: u64,
+    pub(crate) run: RunEstimate,
+    pub(crate) rate: Rate,
+    pub(crate) counters: Counters,
+    pub(crate) latency: Durations,
+    pub(crate) runs: Durations,
+    pub(crate) waits: Durations,
+    pub(crate) round_trip: Duration,
+    pub(crate) job_bytes: f64,
+    pub(crate) last_full: bool,
+    pub(crate) growth: u64,
+    /// Wakes the type's pollers; only while `parked` is worth it.
+    pub(crate) wake: Rc<Notify>,
+    pub(crate) low_mark: u64,
+}
+
+impl JobType {
+    pub(crate) fn new(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            lease: Duration::from_secs(60),
+            fetch: None,
+            serving: Vec::new(),
+            queue: VecDeque::new(),
+            sent: 0,
+            settling: 0,
+            asked: 0,
+            held_polls: 0,
+            run: RunEstimate::default(),
+            rate: Rate::default(),
+            counters: Counters::default(),
+            latency: Durations::default(),
+            runs: Durations::default(),
+            waits: Durations::default(),
+            round_trip: Duration::from_millis(5),
+            job_bytes: 0.0,
+            last_full: false,
+            growth: 1,
+            wake: Rc::new(Notify::new()),
+            low_mark: 0,
+        }
+    }
+
+    /// Jobs that are here, whatever their stage.
+    pub(crate) fn here(&self) -> u64 {
+        self.queue.len() as u64 + self.sent + self.settling
+    }
+
+    /// Wakes the pollers when the backlog has fallen to where they want to know.
+    pub(crate) fn poke(&self) {
+        if self.here() + self.asked <= self.low_mark {
+            self.wake.notify_waiters();
+        }
+    }
+}
+
+/// One generation of a pool.
+pub(crate) struct Pool {
+    pub(crate) id: u32,
+    pub(crate) name: Rc<str>,
+    pub(crate) lanes: Vec<PoolLane>,
+    pub(crate) types: Vec<PoolType>,
+    pub(crate) workers: Vec<Worker>,
+    pub(crate) retired: bool,
+}
+
+pub(crate) struct PoolLane {
+    pub(crate) slots: usize,
+    /// Indexes of types with jobs that wait, each at most once; taken in turn.
+    pub(crate) ring: VecDeque<usize>,
+}
+
+pub(crate) struct PoolType {
+    pub(crate) job_type: usize,
+    pub(crate) lane: usize,
+    pub(crate) slots: usize,
+    pub(crate) listed: bool,
+}
+
+impl Pool {
+    pub(crate) fn new(id: u32, spec: &PoolSpec, job_types: impl Iterator<Item = usize>) -> Self {
+        let lanes =
+            spec.lanes.iter().map(|lane| PoolLane { slots: lane.slots as usize, ring: VecDeque::new() });
+        let types = spec.types.iter().zip(job_types).map(|(kind, job_type)| PoolType {
+            job_type,
+            lane: kind.lane,
+            slots: kind.slots as usize,
+            listed: false,
+        });
+        Self {
+            id,
+            name: spec.name.as_str().into(),
+            lanes: lanes.collect(),
+            types: types.collect(),
+            workers: Vec::new(),
+            retired: false,
+        }
+    }
+
+    pub(crate) fn ready_workers(&self) -> u64 {
+        self.workers.iter().filter(|worker| worker.state == WorkerState::Ready).count() as u64
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum WorkerState {
+    /// It has not reported ready.
+    Starting,
+    /// It takes jobs.
+    Ready,
+    /// It takes no more jobs and finishes what it runs.
+    Draining,
+    /// Its link is of no use any more; its death is awaited.
+    Broken,
+}
+
+pub(crate) struct Worker {
+    pub(crate) id: u64,
+    pub(crate) state: WorkerState,
+    pub(crate) socket: Rc<UnixStream>,
+    pub(crate) recorder: Recorder,
+    pub(crate) reader: FrameReader<ToCore>,
+    pub(crate) out: Vec<u8>,
+    /// Wakes the task that owns the socket.
+    pub(crate) waker: Option<Waker>,
+    pub(crate) lanes: Vec<WorkerLane>,
+    pub(crate) jobs: u64,
+    pub(crate) drain_told: bool,
+    /// Since when an outcome is due and nothing has come over the link.
+    pub(crate) mute_since: Option<Duration>,
+}
+
+impl Worker {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lanes.iter().all(|lane| lane.jobs == 0)
+    }
+
+    /// Writes what waits; what does not fit is left to the worker's task.
+    pub(crate) fn flush(&mut self) {
+        while !self.out.is_empty() {
+            match self.socket.try_write(&self.out) {
+                Ok(written) if written == self.out.len() => self.out.clear(),
+                Ok(written) => drop(self.out.drain(..written)),
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
+                // The peer is gone; its pidfd tells the rest.
+                Err(_) => self.out.clear(),
+            }
+        }
+        if !self.out.is_empty()
+            && let Some(waker) = &self.waker
+        {
+            waker.wake_by_ref();
+        }
+    }
+}
+
+/// A job as it was sent to a worker.
+#[derive(Clone, Copy)]
+pub(crate) struct Sent {
+    pub(crate) id: JobId,
+    pub(crate) type_index: usize,
+    /// The expected work; None for a job that counts as long.
+    pub(crate) short_ns: Option<u64>,
+    pub(crate) bytes: usize,
+}
+
+/// One lane of one worker, as the core sees it.
+pub(crate) struct WorkerLane {
+    /// By number, from `first` on; None once the outcome has come or the job was taken back.
+    sent: VecDeque<Option<Sent>>,
+    first: u64,
+    pub(crate) jobs: usize,
+    long: usize,
+    short_ns: u64,
+    by_type: Vec<u32>,
+    bytes: usize,
+    /// Nothing has started since the last look although jobs wait.
+    pub(crate) stuck: bool,
+    pub(crate) seen_next: u64,
+}
+
+impl WorkerLane {
+    pub(crate) fn new(types: usize) -> Self {
+        Self {
+            sent: VecDeque::new(),
+            first: 1,
+            jobs: 0,
+            long: 0,
+            short_ns: 0,
+            by_type: vec![0; types],
+            bytes: 0,
+            stuck: false,
+            seen_next: 0,
+        }
+    }
+
+    /// The highest number that was sent.
+    pub(crate) fn highest(&self) -> u64 {
+        self.first + self.sent.len() as u64 - 1
+    }
+
+    /// The lowest number that may still be out.
+    pub(crate) fn lowest(&self) -> u64 {
+        self.first
+    }
+
+    pub(crate) fn view(&self, slots: usize, type_index: usize) -> LaneView {
+        LaneView {
+            slots,
+            jobs: self.jobs,
+            long: self.long,
+            short_ns: self.short_ns,
+            of_type: self.by_type.get(type_index).map_or(0, |count| *count as usize),
+            bytes: self.bytes,
+            stuck: self.stuck,
+        }
+    }
+
+    /// Notes a job as sent; returns its number.
+    pub(crate) fn push(&mut self, sent: Sent) -> u64 {
+        self.jobs += 1;
+        self.bytes += sent.bytes;
+        match sent.short_ns {
+            Some(short_ns) => self.short_ns += short_ns,
+            None => self.long += 1,
+        }
+        if let Some(count) = self.by_type.get_mut(sent.type_index) {
+            *count += 1;
+        }
+        self.sent.push_back(Some(sent));
+        self.highest()
+    }
+
+    /// Takes out the job with this number, once.
+    pub(crate) fn take(&mut self, number: u64) -> Option<Sent> {
+        let index = usize::try_from(number.checked_sub(self.first)?).ok()?;
+        let sent = self.sent.get_mut(index)?.take()?;
+        self.jobs -= 1;
+        self.bytes -= sent.bytes;
+        match sent.short_ns {
+            Some(short_ns) => self.short_ns -= short_ns,
+            None => self.long -= 1,
+        }
+        if let Some(count) = self.by_type.get_mut(sent.type_index) {
+            *count -= 1;
+        }
+        while let Some(None) = self.sent.front() {
+            self.sent.pop_front();
+            self.first += 1;
+        }
+        Some(sent)
+    }
+
+    /// The job with this number, if it is still out.
+    pub(crate) fn get(&self, number: u64) -> Option<&Sent> {
+        let index = usize::try_from(number.checked_sub(self.first)?).ok()?;
+        self.sent.get(index)?.as_ref()
+    }
+
+    /// The numbers that are still out, lowest first.
+    pub(crate) fn numbers(&self) -> Vec<u64> {
+        let out = self.sent.iter().enumerate().filter(|(_, sent)| sent.is_some());
+        out.map(|(index, _)| self.first + index as u64).collect()
+    }
+}
+
+impl State {
+    /// The index of a type by its name, made when it is new.
+    pub(crate) fn type_index(&mut self, name: &str) -> usize {
+        if let Some(index) = self.by_name.get(name) {
+            return *index;
+        }
+        let index = self.types.len();
+        self.types.push(JobType::new(name));
+        self.by_name.insert(name.to_owned(), index);
+        index
+    }
+
+    pub(crate) fn pool(&mut self, id: u32) -> Option<&mut Pool> {
+        self.pools.iter_mut().find(|pool| pool.id == id)
+    }
+
+    /// The pool (by index) and the place in it of a worker.
+    pub(crate) fn place(&self, worker: u64) -> Option<(usize, usize)> {
+        self.pools.iter().enumerate().find_map(|(pool_index, pool)| {
+            let index = pool.workers.iter().position(|candidate| candidate.id == worker)?;
+            Some((pool_index, index))
+        })
+    }
+
+    pub(crate) fn worker(&mut self, id: u64) -> Option<&mut Worker> {
+        let (pool, index) = self.place(id)?;
+        self.pools.get_mut(pool)?.workers.get_mut(index)
+    }
+
+    /// The pool generation that gets the type's jobs: the newest that has a ready worker, else the newest.
+    pub(crate) fn home(&self, job_type: usize) -> Option<(usize, usize)> {
+        let serving = &self.types.get(job_type)?.serving;
+        let alive = serving.iter().rev().filter_map(|(id, type_index)| {
+            let index = self.pools.iter().position(|pool| pool.id == *id && !pool.retired)?;
+            Some((index, *type_index))
+        });
+        let mut first = None;
+        for (index, type_index) in alive {
+            if self.pools.get(index).is_some_and(|pool| pool.ready_workers() > 0) {
+                return Some((index, type_index));
+            }
+            first = first.or(Some((index, type_index)));
+        }
+        first
+    }
+
+    /// Puts the type into its home's ring if jobs of it wait; returns the home's index among the pools.
+    pub(crate) fn list(&mut self, job_type: usize) -> Option<usize> {
+        if self.types.get(job_type)?.queue.is_empty() {
+            return None;
+        }
+        let (pool_index, type_index) = self.home(job_type)?;
+        let pool = self.pools.get_mut(pool_index)?;
+        let kind = pool.types.get_mut(type_index)?;
+        if !kind.listed {
+            kind.listed = true;
+            pool.lanes.get_mut(kind.lane)?.ring.push_back(type_index);
+        }
+        Some(pool_index)
+    }
+}

@@ -1,0 +1,212 @@
+//! A fleet without Python: the core, the local engine, and threads in the place of worker processes.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use jobfleet_core::link::OutcomeRef;
+use jobfleet_core::link::worker_end::{Take, WorkerEnd};
+use jobfleet_core::recorder::{LaneKind, LaneSpec};
+use jobfleet_core::{Core, WorkerEnds};
+use jobfleet_localengine::{Dialect, Engine, NewJobs, Options};
+use serde_json::{Value, json};
+
+/// Nothing here takes this long unless it hangs.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(crate) struct Fleet {
+    pub(crate) engine: Engine,
+    pub(crate) core: Arc<Core>,
+    seen: Vec<Value>,
+}
+
+/// What a thread does with each job: the bytes of the job go in.
+pub(crate) type Handler = Arc<dyn Fn(&[u8]) -> Reply + Send + Sync>;
+
+#[derive(Clone)]
+pub(crate) enum Reply {
+    Complete,
+    Fail(String),
+    Error(String),
+}
+
+pub(crate) struct Worker {
+    pub(crate) id: u64,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+    cancelled: Arc<AtomicBool>,
+}
+
+impl Fleet {
+    /// Core and engine with a pool of one main lane that serves these types.
+    pub(crate) fn new(dialect: Dialect, types: &[(&str, u64)]) -> Self {
+        Self::with(dialect, types, json!({}))
+    }
+
+    pub(crate) fn with(dialect: Dialect, types: &[(&str, u64)], more: Value) -> Self {
+        let engine = Engine::start(Options { dialect, ..Options::default() }).unwrap();
+        let mut settings = json!({
+            "engine": {"kind": "camunda", "url": format!("http://{}", engine.addr())},
+            "worker_name": "test",
+            "hold_ms": 1000,
+        });
+        settings.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let core = Arc::new(Core::new(settings.to_string().as_bytes()).unwrap());
+        core.start().unwrap();
+        let types: Vec<Value> = types
+            .iter()
+            .map(|(name, lease_ms)| json!({"type": name, "lane": 0, "slots": 1, "lease_ms": lease_ms}))
+            .collect();
+        let pool = json!({"name": "default", "generation": 1, "lanes": [["main", 1]], "types": types});
+        assert_eq!(core.declare_pool(pool.to_string().as_bytes()).unwrap(), 0);
+        Self { engine, core, seen: Vec::new() }
+    }
+
+    pub(crate) fn add_jobs(&self, job_type: &str, count: u64) {
+        self.engine.add_jobs(NewJobs::new(job_type, count)).unwrap();
+    }
+
+    /// A worker whose handler is `reply`.
+    pub(crate) fn worker(&self, reply: impl Fn(&[u8]) -> Reply + Send + Sync + 'static) -> Worker {
+        let WorkerEnds { worker, link, recorder } = self.core.add_worker(0).unwrap();
+        let lanes = [LaneSpec { kind: LaneKind::Main, slots: 1 }];
+        let end = Arc::new(WorkerEnd::open(link, recorder, &lanes).unwrap());
+        let cancelled = Arc::new(AtomicBool::new(false));
+        let (watched, flag) = (Arc::downgrade(&end), Arc::clone(&cancelled));
+        std::thread::spawn(move || watch_cancels(&watched, &flag));
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let handler: Handler = Arc::new(reply);
+        let thread = std::thread::spawn(move || serve(&end, &handler, &stopped));
+        Worker { id: worker, stop, thread: Some(thread), cancelled }
+    }
+
+    /// Waits for an event of this kind.
+    pub(crate) fn event(&mut self, kind: &str) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            self.seen.extend(
+                self.core
+                    .take_events()
+                    .unwrap()
+                    .iter()
+                    .map(|event| serde_json::from_slice::<Value>(event).unwrap()),
+            );
+            if let Some(index) = self.seen.iter().position(|event| event["event"] == kind) {
+                return self.seen.remove(index);
+            }
+            assert!(Instant::now() < deadline, "no event {kind}; {:?}; {}", self.seen, self.status());
+            wait_readable(&self.core);
+        }
+    }
+
+    pub(crate) fn status(&self) -> Value {
+        serde_json::from_slice(&self.core.status().unwrap()).unwrap()
+    }
+
+    pub(crate) fn account(&self) -> Value {
+        serde_json::to_value(self.engine.account()).unwrap()
+    }
+
+    /// Waits until the engine's account satisfies `done`.
+    pub(crate) fn until(&self, what: &str, done: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let account = self.account();
+            if done(&account) {
+                return account;
+            }
+            assert!(Instant::now() < deadline, "never {what}: {account}; {}", self.status());
+            std::thread::yield_now();
+        }
+    }
+
+    pub(crate) fn until_status(&self, what: &str, done: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let status = self.status();
+            if done(&status) {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "never {what}: {status}");
+            std::thread::yield_now();
+        }
+    }
+
+    /// Nothing was lost, expired or settled twice.
+    pub(crate) fn assert_clean(&self) {
+        let account = self.account();
+        for word in ["lost", "expired", "settled_twice", "foreign"] {
+            assert_eq!(account[word], 0, "{word}: {account}");
+        }
+    }
+}
+
+impl Worker {
+    /// Waits until the core has said that some job's outcome is no longer wanted.
+    pub(crate) fn until_cancelled(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.cancelled.load(Ordering::Acquire) {
+            assert!(Instant::now() < deadline, "nothing was cancelled");
+            std::thread::yield_now();
+        }
+    }
+
+    /// The worker ends without a word, as if killed: its link closes wherever it stands.
+    pub(crate) fn kill(mut self) -> u64 {
+        self.stop.store(true, Ordering::Release);
+        self.thread.take().unwrap().join().unwrap();
+        self.id
+    }
+}
+
+fn serve(end: &WorkerEnd, handler: &Handler, stop: &AtomicBool) {
+    end.start().unwrap();
+    end.ready();
+    loop {
+        match end.take(0, 0).unwrap() {
+            Take::Job(job) => {
+                let reply = handler(&job.body);
+                if stop.load(Ordering::Acquire) {
+                    return;
+                }
+                let outcome = match &reply {
+                    Reply::Complete => {
+                        OutcomeRef::Complete { variables: Some(b"{\"done\":true}"), result: None }
+                    }
+                    Reply::Fail(message) => {
+                        OutcomeRef::Fail { message, retries: None, backoff_ms: None, variables: None }
+                    }
+                    Reply::Error(code) => OutcomeRef::Error { code, message: None, variables: None },
+                };
+                end.settle(0, 0, job.number, outcome).unwrap();
+            }
+            Take::Empty(ticket) => {
+                let soon = jobfleet_core::recorder::now_ns() + 5_000_000;
+                end.wait(0, ticket, Some(soon)).unwrap();
+                if stop.load(Ordering::Acquire) {
+                    return;
+                }
+            }
+            Take::Over => return,
+        }
+    }
+}
+
+fn watch_cancels(end: &Weak<WorkerEnd>, flag: &AtomicBool) {
+    while let Some(end) = end.upgrade() {
+        if !end.take_cancels().is_empty() {
+            flag.store(true, Ordering::Release);
+        }
+        drop(end);
+        std::thread::yield_now();
+    }
+}
+
+fn wait_readable(core: &Core) {
+    let fd = core.event_fd();
+    let mut polled = [rustix::event::PollFd::new(&fd, rustix::event::PollFlags::IN)];
+    let limit = rustix::time::Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+    let _ = rustix::event::poll(&mut polled, Some(&limit));
+}

@@ -1,0 +1,122 @@
+"""Starting and stopping one real Camunda broker with its REST gateway: no container, no database."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import httpx
+
+from .waiting import wait_until
+
+_PR_SET_PDEATHSIG = 1
+_prctl = ctypes.CDLL(None).prctl
+
+
+class CamundaEngine:
+    """A broker on loopback ports of its own, with one partition, its data and its log in `directory`."""
+
+    def __init__(self, home: Path, java_home: Path, directory: Path) -> None:
+        self.directory = directory
+        self.log = directory / "camunda.log"
+        self._home = home
+        self._java_home = java_home
+        self._process: subprocess.Popen[bytes] | None = None
+        self._rest, self._grpc, self._management, self._command, self._internal = free_ports(5)
+
+    @property
+    def url(self) -> str:
+        """The base URL of the REST gateway, without `/v2`."""
+        return f"http://127.0.0.1:{self._rest}"
+
+    def start(self, deadline_s: float = 120.0) -> None:
+        """Start, and return once processes can be deployed and run."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [self._home / "bin" / "broker"],
+                cwd=self.directory,
+                env=os.environ | self._settings(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                # Safe with threads: it calls nothing but a C function that was looked up before the fork.
+                preexec_fn=_die_with_parent,  # noqa: PLW1509
+            )
+        try:
+            wait_until(self._is_ready, f"Camunda ready (see {self.log})", deadline_s, every_s=0.2)
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """End the broker: politely, then by force. Its data stays."""
+        process, self._process = self._process, None
+        if process is None or process.poll() is not None:
+            return
+        process.terminate()
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(30)
+
+    def _is_ready(self) -> bool:
+        if self._process is None or self._process.poll() is not None:
+            raise RuntimeError(f"Camunda ended while starting: {self.log.read_text(errors='replace')[-800:]}")
+        try:
+            health = httpx.get(f"http://127.0.0.1:{self._management}/actuator/health/readiness", timeout=2)
+            topology = httpx.get(f"{self.url}/v2/topology", timeout=2)
+        except httpx.TransportError:
+            return False
+        if health.status_code != 200 or topology.status_code != 200:
+            return False
+        partitions = [part for broker in topology.json()["brokers"] for part in broker["partitions"]]
+        return any(part["role"] == "leader" and part["health"] == "healthy" for part in partitions)
+
+    def _settings(self) -> dict[str, str]:
+        host = "127.0.0.1"
+        return {
+            "JAVA_HOME": str(self._java_home),
+            "JAVA_OPTS": "-Xms64m -Xmx512m -XX:+UseSerialGC",
+            "SPRING_PROFILES_ACTIVE": "broker",
+            "SERVER_ADDRESS": host,
+            "SERVER_PORT": str(self._rest),
+            "MANAGEMENT_SERVER_ADDRESS": host,
+            "MANAGEMENT_SERVER_PORT": str(self._management),
+            "ZEEBE_BROKER_GATEWAY_ENABLE": "true",
+            "ZEEBE_BROKER_GATEWAY_NETWORK_HOST": host,
+            "ZEEBE_BROKER_GATEWAY_NETWORK_PORT": str(self._grpc),
+            "ZEEBE_BROKER_NETWORK_HOST": host,
+            "ZEEBE_BROKER_NETWORK_COMMANDAPI_PORT": str(self._command),
+            "ZEEBE_BROKER_NETWORK_INTERNALAPI_PORT": str(self._internal),
+            "ZEEBE_BROKER_DATA_DIRECTORY": str(self.directory / "data"),
+            # Small and quick to start; a test's data need not survive a power cut.
+            "ZEEBE_BROKER_DATA_LOGSEGMENTSIZE": "16MB",
+            "ZEEBE_BROKER_CLUSTER_RAFT_FLUSH_ENABLED": "false",
+            "ZEEBE_BROKER_EXPERIMENTAL_ROCKSDB_MEMORYLIMIT": "64MB",
+            # The defaults stop the engine on a disk with less than some gigabytes free.
+            "ZEEBE_BROKER_DATA_DISK_FREESPACE_PROCESSING": "200MB",
+            "ZEEBE_BROKER_DATA_DISK_FREESPACE_REPLICATION": "100MB",
+        }
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports on loopback that nothing listens on now; all differ."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def _die_with_parent() -> None:
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

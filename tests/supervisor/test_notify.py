@@ -1,0 +1,80 @@
+"""What systemd is told."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from jobfleet.supervisor.notify import Notifier
+
+from .running import DEADLINE_S, RunningFleet
+
+NOOP = """
+    from jobfleet import Job, handler
+
+    @handler("noop")
+    def noop(job: Job) -> dict:
+        return {}
+"""
+
+
+def listen(address: str) -> socket.socket:
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    manager.bind("\0" + address[1:] if address.startswith("@") else address)
+    manager.settimeout(DEADLINE_S)
+    return manager
+
+
+@pytest.mark.parametrize("abstract", [False, True])
+def test_start_and_end_of_a_fleet_are_told(
+    run_fleet: Callable[..., RunningFleet], tmp_path: Path, abstract: bool
+) -> None:
+    address = f"@jobfleet-{tmp_path.name}-{id(tmp_path)}" if abstract else str(tmp_path / "n")
+    with listen(address) as manager:
+        fleet = run_fleet(NOOP, "--processes", "1", environ={"NOTIFY_SOCKET": address})
+        assert manager.recv(4096).decode() == "READY=1\nSTATUS=running 1 job type in 1 worker process"
+        assert fleet.stop() == 0
+        last = ""
+        while not last.startswith("STOPPING"):
+            last = manager.recv(4096).decode()
+        assert last == "STOPPING=1\nSTATUS=draining: SIGTERM"
+
+
+def test_manager_reads_that_the_engine_is_down(run_fleet: Callable[..., RunningFleet], tmp_path: Path) -> None:
+    address = str(tmp_path / "n")
+    with listen(address) as manager:
+        options = ("--processes", "1", "--engine", "camunda+http://127.0.0.1:1")
+        run_fleet(NOOP, *options, environ={"NOTIFY_SOCKET": address})
+        while (told := manager.recv(4096).decode()) != "STATUS=running; the engine is down":
+            assert told
+
+
+def test_nothing_is_told_without_a_manager() -> None:
+    notifier = Notifier({})
+    notifier.ready("up")
+    notifier.close()
+
+
+def test_manager_that_is_gone_does_no_harm(tmp_path: Path) -> None:
+    address = str(tmp_path / "n")
+    notifier = Notifier({"NOTIFY_SOCKET": address})
+    notifier.ready("up")
+    with listen(address) as manager:
+        notifier.status("still up")
+        assert manager.recv(4096) == b"STATUS=still up"
+    notifier.stopping("down")
+    notifier.close()
+
+
+def test_fleet_whose_handlers_do_not_load_is_never_ready(
+    run_fleet: Callable[..., RunningFleet], tmp_path: Path
+) -> None:
+    address = str(tmp_path / "n")
+    with listen(address) as manager:
+        fleet = run_fleet("import absent_module_of_nobody\n", environ={"NOTIFY_SOCKET": address})
+        assert fleet.wait_exit() != 0
+        manager.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            manager.recv(4096)
