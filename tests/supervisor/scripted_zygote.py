@@ -71,6 +71,7 @@ def fork(script: list[str], order: dict[str, int], fds: list[int], control: sock
         if pid == 0:
             os.close(control.fileno())
             work(script, fds)
+        os.setpgid(pid, pid)
         os.write(end, str(pid).encode())
         os._exit(0)
     os.waitpid(middle, 0)
@@ -82,7 +83,6 @@ def fork(script: list[str], order: dict[str, int], fds: list[int], control: sock
 
 def work(script: list[str], fds: list[int]) -> None:
     """A worker: does nothing until its link ends."""
-    os.setpgid(0, 0)
     link, _, output = fds
     if "workers-exit" in script:
         os._exit(7)

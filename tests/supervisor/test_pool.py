@@ -101,7 +101,8 @@ def test_dead_worker_is_told_to_the_core_and_replaced_on_the_same_index(act: Act
         assert victim.pid is not None
         os.kill(victim.pid, signal.SIGKILL)
         await stage.until(lambda: len([worker for worker in pool.crew if worker.pid and worker is not victim]) == 2)
-        assert stage.core.named("worker_dead") == [("worker_dead", victim.id, "killed by signal 9 (SIGKILL)")]
+        reason = f"worker process {victim.pid} was killed by signal 9 (SIGKILL)"
+        assert stage.core.named("worker_dead") == [("worker_dead", victim.id, reason)]
         assert [(worker.index, worker.restarts) for worker in pool.crew] == [(0, 1), (1, 0)]
         assert victim.state is WorkerState.DEAD
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 from jobfleet.supervisor.reaper import Child, Exit, Reaper
@@ -59,8 +61,8 @@ def on_stage(play: Callable[[Stage], object]) -> None:
     [
         ("raise SystemExit(3)", "exited with status 3"),
         ("pass", "exited with status 0"),
-        ("import os; os.kill(os.getpid(), 9)", "killed by signal 9 (SIGKILL)"),
-        ("import os; os.kill(os.getpid(), 35)", "killed by signal 35 (unnamed)"),
+        ("import os; os.kill(os.getpid(), 9)", "was killed by signal 9 (SIGKILL)"),
+        ("import os; os.kill(os.getpid(), 35)", "was killed by signal 35 (unnamed)"),
     ],
 )
 def test_exit_says_how_a_child_ended(program: str, said: str) -> None:
@@ -164,3 +166,32 @@ def test_owner_that_fails_does_not_keep_the_others_from_being_reaped() -> None:
         stage.reaper.stop()
 
     asyncio.run(run())
+
+
+@contextmanager
+def no_descriptors() -> Iterator[None]:
+    """As if this process had as many open files as it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest = os.dup(0)
+    os.close(lowest)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_child_is_killed_and_reaped_when_there_is_no_descriptor_for_a_pidfd() -> None:
+    async def play(stage: Stage) -> None:
+        pid = stage.spawn("import time; time.sleep(600)")
+        ended: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
+        with no_descriptors():
+            child = stage.reaper.watch(pid, ended.set_result)
+            assert isinstance(child, Child)
+            assert child.pidfd == -1
+        child.kill()
+        assert str(await asyncio.wait_for(ended, 30)) == "was killed by signal 9 (SIGKILL)"
+        assert not is_our_child(pid)
+        child.kill()
+
+    on_stage(play)

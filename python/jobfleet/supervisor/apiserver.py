@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from jobfleet.supervisor.controlsocket import ControlSocket, peer
 from jobfleet.supervisor.fleet import Fleet
 from jobfleet.supervisor.log import Log
+
+
+# Whoever has connected waits for so long when the API could not be imported.
+_TRY_AGAIN_S: Final = 1.0
 
 
 class ApiServer:
@@ -40,8 +44,14 @@ class ApiServer:
         self._waking = self._loop.create_task(self._wake())
 
     async def _wake(self) -> None:
-        # In a thread, so that crashes are still answered within milliseconds meanwhile.
-        protocol = await asyncio.to_thread(_protocol_factory, self._fleet, self._loop)
+        try:
+            # In a thread, so that crashes are still answered within milliseconds meanwhile.
+            protocol = await asyncio.to_thread(_protocol_factory, self._fleet, self._loop)
+        except Exception as error:
+            # Without descriptors nothing can be imported; that may pass.
+            self._log.error(f"the control API cannot answer yet: {error!r}")
+            self._loop.call_later(_TRY_AGAIN_S, self.start)
+            return
         self._server = await self._loop.create_unix_server(protocol, sock=self._control.listener)
 
 

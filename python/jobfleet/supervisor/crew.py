@@ -223,7 +223,9 @@ class Crew:
 
     def _died(self, record: Worker, how: Exit) -> None:
         left = record.state is WorkerState.DRAINING and how.status == 0
-        self._bury(record, Reason.LEFT if left else Reason.DIED, str(how))
+        who = f"worker process {record.pid}" if record.pid else "a worker process"
+        why = f": {record.error}" if record.error else ""
+        self._bury(record, Reason.LEFT if left else Reason.DIED, f"{who} {how}{why}")
         self._replace(record.index)
         if not left:
             self._teller.say(Level.WARNING, f"worker {record.index} {how}", pid=record.pid, error=record.error)

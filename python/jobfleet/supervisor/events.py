@@ -137,7 +137,7 @@ class CoreEvents:
         if event.settled or event.requeued or event.handed_back:
             keys = [str(job.key) for job in event.jobs[:_KEYS_SHOWN]]
             self._log.info(
-                f"jobs of the worker that was {event.reason}: {event.settled} settled, "
+                f"{event.reason}: of its jobs {event.settled} settled, "
                 f"{event.requeued} for other workers, {event.handed_back} handed back",
                 keys=keys or None,
             )

@@ -32,7 +32,7 @@ class Exit(NamedTuple):
             name = signal.Signals(self.signal).name
         except ValueError:
             name = "unnamed"
-        return f"killed by signal {self.signal} ({name})"
+        return f"was killed by signal {self.signal} ({name})"
 
 
 class Child:
@@ -40,14 +40,26 @@ class Child:
 
     def __init__(self, pid: int, on_exit: Callable[[Exit], None]) -> None:
         self.pid = pid
-        self.pidfd = os.pidfd_open(pid)
+        self.pidfd = _pidfd(pid)
         self._on_exit = on_exit
+        self._is_reaped = False
 
     def kill(self) -> None:
         """Send SIGKILL. Nothing happens when it is dead already."""
-        # A closed pidfd belongs to a child that is reaped.
-        with contextlib.suppress(ProcessLookupError, OSError):
-            signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+        if self._is_reaped:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            if self.pidfd >= 0:
+                signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+            else:
+                # Nobody else gets its pid before it is reaped here.
+                os.kill(self.pid, signal.SIGKILL)
+
+    def reaped(self) -> None:
+        """Its pid may be another process's from now on."""
+        self._is_reaped = True
+        if self.pidfd >= 0:
+            os.close(self.pidfd)
 
     def ended(self, how: Exit) -> None:
         """Kill what is left of its process group, then tell its owner. Its pid is still taken, by the zombie."""
@@ -76,7 +88,7 @@ class Reaper:
         self._loop.remove_signal_handler(signal.SIGCHLD)
         for child in self._children.values():
             self._release(child)
-            os.close(child.pidfd)
+            child.reaped()
         self._children.clear()
 
     def expect(self, count: int) -> None:
@@ -96,7 +108,8 @@ class Reaper:
         except ProcessLookupError:
             return Exit(None, None)
         self._children[pid] = child
-        self._loop.add_reader(child.pidfd, self.sweep)
+        if child.pidfd >= 0:
+            self._loop.add_reader(child.pidfd, self.sweep)
         return child
 
     def sweep(self) -> None:
@@ -125,7 +138,7 @@ class Reaper:
             with contextlib.suppress(ChildProcessError):
                 os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG)
             if child is not None:
-                os.close(child.pidfd)
+                child.reaped()
 
     def _adopted(self, pid: int, how: Exit) -> None:
         self.orphans += 1
@@ -133,4 +146,15 @@ class Reaper:
             self._unclaimed[pid] = how
 
     def _release(self, child: Child) -> None:
-        self._loop.remove_reader(child.pidfd)
+        if child.pidfd >= 0:
+            self._loop.remove_reader(child.pidfd)
+
+
+def _pidfd(pid: int) -> int:
+    """A pidfd, or -1 when no descriptor is to be had: SIGCHLD tells of this child's end as well."""
+    try:
+        return os.pidfd_open(pid)
+    except ProcessLookupError:
+        raise
+    except OSError:
+        return -1

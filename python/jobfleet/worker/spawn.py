@@ -8,6 +8,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NoReturn
 
 import msgspec
@@ -70,6 +71,10 @@ def _fork_again(become: Callable[[int, int], NoReturn], writable: int) -> NoRetu
         pid = -(refused.errno or 1)
     if pid == 0:
         become(between, writable)
+    if pid > 0:
+        # Before the zygote tells of it: from then on the worker must not die with the zygote's group.
+        with suppress(OSError):
+            os.setpgid(pid, pid)
     os.write(writable, _PID.pack(pid))
     os._exit(0)
 

@@ -317,6 +317,7 @@ impl Fleet {
             lanes,
             jobs: 0,
             drain_told: false,
+            mute_since: None,
         });
         drop(state);
         spawn_local(workers::serve(Rc::clone(self), id, socket));

@@ -110,12 +110,14 @@ impl Events {
     pub fn push(&self, event: &Event) {
         let Ok(text) = serde_json::to_vec(event) else { return };
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if matches!(event, Event::Log { .. }) && waiting.events.len() >= MOST_WAITING {
-            waiting.dropped += 1;
-            return;
+        let first = waiting.events.is_empty() && waiting.dropped == 0;
+        match event {
+            Event::Dropped { count } => waiting.dropped = waiting.dropped.saturating_add(*count),
+            Event::Log { .. } if waiting.events.len() >= MOST_WAITING => {
+                waiting.dropped = waiting.dropped.saturating_add(1);
+            }
+            _ => waiting.events.push_back(text),
         }
-        let first = waiting.events.is_empty();
-        waiting.events.push_back(text);
         if first {
             // The counter can only be full when the supervisor has not looked for 2^64 events.
             let _ = rustix::io::write(&self.signal, &1u64.to_ne_bytes());

@@ -10,12 +10,18 @@ use crate::fleet::Fleet;
 use crate::job::now;
 use crate::ledger::{JobId, Stage};
 use crate::permits::Acquire;
+use crate::recorder::Progress;
 use crate::settle::Work;
+use crate::state::WorkerState;
 
 /// Leases are looked at no more often than this.
 const MOST_OFTEN: Duration = Duration::from_millis(20);
 /// And, while jobs are here, no less often than this.
 const LEAST_OFTEN: Duration = Duration::from_secs(1);
+
+/// An outcome takes a millisecond from its handler's return to the core. A worker that owes one for so long and
+/// sends nothing else either has lost its link: its jobs would be renewed for ever.
+const MUTE: Duration = Duration::from_secs(5);
 
 /// Watches leases while there are jobs.
 pub(crate) async fn watch_leases(fleet: Rc<Fleet>) {
@@ -45,6 +51,9 @@ impl Fleet {
                 self.forget_waiting(id);
                 self.hand_back_late(id);
             }
+            Stage::Sent { worker, lane, number } if self.is_mute(worker, lane, number) => {
+                self.break_worker(worker, "it has not sent its outcome of a job whose handler returned");
+            }
             // Nothing but a late completion is any use now.
             Stage::Sent { .. } if over => {}
             Stage::Sent { worker, lane, number } => {
@@ -62,6 +71,19 @@ impl Fleet {
             }
             Stage::Settling => {}
         }
+    }
+
+    /// Whether the job's handler returned long ago and its worker has been silent since.
+    fn is_mute(&self, worker: u64, lane: usize, number: u64) -> bool {
+        let mut state = self.state.borrow_mut();
+        let Some(owner) = state.worker(worker) else { return false };
+        if owner.state == WorkerState::Broken
+            || owner.recorder.classify(lane as u16, number) != Progress::Returned
+        {
+            return false;
+        }
+        let time = now();
+        time.saturating_sub(*owner.mute_since.get_or_insert(time)) >= MUTE
     }
 
     fn forget_waiting(&self, id: JobId) {

@@ -165,6 +165,8 @@ pub(crate) struct Worker {
     pub(crate) lanes: Vec<WorkerLane>,
     pub(crate) jobs: u64,
     pub(crate) drain_told: bool,
+    /// Since when an outcome is due and nothing has come over the link.
+    pub(crate) mute_since: Option<Duration>,
 }
 
 impl Worker {

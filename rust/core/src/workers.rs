@@ -65,7 +65,10 @@ impl Fleet {
             let read = socket.try_read(owner.reader.space());
             match read {
                 Ok(0) => return false,
-                Ok(count) => owner.reader.filled(count),
+                Ok(count) => {
+                    owner.reader.filled(count);
+                    owner.mute_since = None;
+                }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return true,
                 Err(_) => return false,
             }
@@ -92,7 +95,11 @@ impl Fleet {
                 Ok(Some(ToCore::Outcome { head, outcome })) => {
                     settled += u64::from(self.take_outcome(worker, head, outcome, time));
                 }
-                Ok(Some(other)) => self.take_word(worker, other),
+                Ok(Some(other)) => {
+                    if let Err(error) = self.take_word(worker, other) {
+                        break Err(error);
+                    }
+                }
                 Err(error) => break Err(error),
             }
         };
@@ -151,22 +158,26 @@ impl Fleet {
     }
 
     /// Takes every frame that is not an outcome.
-    fn take_word(self: &Rc<Self>, worker: u64, word: ToCore) {
+    fn take_word(self: &Rc<Self>, worker: u64, word: ToCore) -> Result<(), FrameError> {
         match word {
             ToCore::Ready => self.worker_ready(worker),
             ToCore::StartFailed { error } => {
+                if self.state.borrow_mut().worker(worker).is_some_and(|own| own.state == WorkerState::Ready) {
+                    return Err(FrameError::OutOfTurn { what: "a failed start, after the worker was ready" });
+                }
                 self.set_worker_state(worker, WorkerState::Broken);
                 self.events.push(&Event::WorkerStartFailed { worker, error });
             }
             ToCore::Log { level, lane, number, record } => {
                 let (job_type, key) = self.name_job(worker, usize::from(lane), number);
                 let text = String::from_utf8_lossy(&record).into_owned();
-                let Ok(record) = RawValue::from_string(text) else { return };
+                let Ok(record) = RawValue::from_string(text) else { return Ok(()) };
                 self.events.push(&Event::Log { worker, level, r#type: job_type, key, record });
             }
             ToCore::LogsDropped { count } => self.events.push(&Event::Dropped { count }),
             ToCore::Outcome { .. } => {}
         }
+        Ok(())
     }
 
     fn worker_ready(self: &Rc<Self>, worker: u64) {
@@ -200,8 +211,8 @@ impl Fleet {
         (name, Some(entry.job.key().to_owned()))
     }
 
-    /// A malformed frame ends that worker: the supervisor is asked to kill it.
-    fn break_worker(&self, worker: u64, error: &str) {
+    /// A link that cannot be relied on ends its worker: the supervisor is asked to kill it.
+    pub(crate) fn break_worker(&self, worker: u64, error: &str) {
         self.link_errors.set(self.link_errors.get() + 1);
         self.set_worker_state(worker, WorkerState::Broken);
         self.events.push(&Event::WorkerBroken { worker, error: error.to_owned() });

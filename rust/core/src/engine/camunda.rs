@@ -112,6 +112,8 @@ impl Engine for Camunda {
 
     fn judge(&self, command: &Command, answer: &Answer) -> Verdict {
         match answer.status {
+            // A login page or a proxy's greeting: nothing of the kind has reached the engine.
+            200..=299 if answer.content_type == "text/html" => return Verdict::PathOutage(words(answer)),
             200..=299 => return Verdict::Done,
             401 | 403 => return Verdict::Unauthorized(words(answer)),
             _ if is_backpressure(answer) => return Verdict::Backpressure,

@@ -52,6 +52,12 @@ fn a_cut_answer_still_yields_its_whole_jobs() {
 }
 
 #[test]
+fn a_page_of_a_proxy_is_not_a_confirmation() {
+    let page = answer(200, "text/html", "<html>sign in</html>");
+    assert!(matches!(Camunda::new().judge(&complete(), &page), Verdict::PathOutage(_)));
+}
+
+#[test]
 fn a_page_of_a_proxy_is_not_an_empty_answer() {
     let page = answer(200, "text/html", "<html>maintenance</html>");
     assert!(matches!(Camunda::new().read_activation(&page), Err(Refusal::Wrong(_))));

@@ -130,6 +130,11 @@ pub enum FrameError {
         /// What is wrong with it.
         what: &'static str,
     },
+    /// A frame that makes no sense at this point of the worker's life.
+    OutOfTurn {
+        /// What it says.
+        what: &'static str,
+    },
 }
 
 impl fmt::Display for FrameError {
@@ -141,6 +146,7 @@ impl fmt::Display for FrameError {
             }
             Self::UnknownKind { kind } => write!(f, "a link frame has the unknown kind {kind}"),
             Self::Malformed { kind, what } => write!(f, "a link frame of kind {kind} is malformed: {what}"),
+            Self::OutOfTurn { what } => write!(f, "a link frame comes out of turn: {what}"),
         }
     }
 }
