@@ -139,11 +139,9 @@ class Fleet:
 
     def _tell_manager(self) -> None:
         """Tell systemd what has changed about how the fleet is."""
-        degraded = [
-            f"pool {pool.plan.name} is degraded" for pool in self.pools if pool.life.state is PoolState.DEGRADED
-        ]
-        engine = [f"the engine is {self.events.engine_state}"] if self.events.engine_state != "up" else []
-        text = "; ".join(["running", *engine, *degraded])
+        degraded = [pool.plan.name for pool in self.pools if pool.life.state is PoolState.DEGRADED]
+        engine = ["the engine is down"] if self.events.engine_state == "down" else []
+        text = "; ".join(["running", *engine, *(f"pool {name} is degraded" for name in degraded)])
         if text != self._told:
             self._told = text
             self._notifier.status(text)
