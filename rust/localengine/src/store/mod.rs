@@ -11,6 +11,7 @@ mod job;
 mod look;
 mod queue;
 mod settle;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod timers;
