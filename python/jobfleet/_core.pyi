@@ -163,7 +163,8 @@ class LocalEngine:
 
     def __new__(cls, options: bytes = b"{}") -> LocalEngine:
         """Start to listen. `options` are JSON: `host`, `port` (0 takes a free one), `dialect` ("8.6", "8.8",
-        "8.10"), `seed`. Raises `OSError` when the port is taken, `ValueError` naming a bad option.
+        "8.10"), `seed`, and what `POST /local/settings` takes. Raises `OSError` when the port is taken,
+        `ValueError` naming a bad option.
         """
 
     @property
@@ -171,7 +172,7 @@ class LocalEngine:
         """The TCP port it listens on."""
 
     def account(self) -> bytes:
-        """The account as JSON, the same as `GET /account`."""
+        """The account as JSON, the same as `GET /account`; after `stop`, as it was at the end."""
 
     def stop(self) -> None:
         """Close the listener and every connection. Idempotent."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx
 import pytest
 
 from .conftest import Api
@@ -154,3 +155,16 @@ def test_a_lease_that_ends_after_its_worker_is_gone_is_excused(api: Api) -> None
     api.advance(30_000)
     account = api.account()
     assert (account["expired"], account["excused"]) == (0, 1)
+
+
+def test_a_worker_that_only_renews_still_lives(api: Api) -> None:
+    """While a fleet drains it polls no more; its renewals show that it is there."""
+    with httpx.Client(base_url=api.url, verify=False) as poller:
+        api.add()
+        ask = {"type": "work", "maxJobsToActivate": 1, "timeout": 10_000, "worker": "w"}
+        (job,) = poller.post("/v2/jobs/activation", json=ask).json()["jobs"]
+    assert api.update(job["jobKey"], timeout=5_000).status_code == 204
+    api.advance(3_000)
+    api.advance(2_000)
+    account = api.account()
+    assert (account["expired"], account["excused"]) == (1, 0)

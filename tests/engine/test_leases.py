@@ -73,4 +73,6 @@ def test_a_server_without_leases_gives_no_token(old: Api) -> None:
     old.add()
     (job,) = old.activate(withLease=True)
     assert "jobLeaseToken" not in job
+    body = {"changeset": {"timeout": 5_000}, "jobLeaseToken": "whatever"}
+    assert old.http.patch(f"/v2/jobs/{job['key']}", json=body).status_code == 204
     assert old.settle(job["key"], "completion", {"jobLeaseToken": "whatever"}).status_code == 204

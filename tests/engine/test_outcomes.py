@@ -85,8 +85,10 @@ def test_variables_of_a_failure_are_seen_by_the_next_try(api: Api) -> None:
     (key,) = api.add(variables={"a": 1, "b": 2})
     api.activate()
     api.settle(key, "failure", {"retries": 2, "variables": {"b": 3, "c": 4}})
-    (job,) = api.activate()
+    answer = api.ask()
+    (job,) = answer.json()["jobs"]
     assert job["variables"] == {"a": 1, "b": 3, "c": 4}
+    assert answer.text.count('"b":') == 1, "written over, not beside"
 
 
 def test_a_thrown_error_ends_the_job(api: Api) -> None:

@@ -1,5 +1,5 @@
 //! Which workers are connected. A lease that ends is its fleet's fault only while the fleet lives, and a fleet
-//! lives as long as a connection that activated in its worker's name.
+//! lives as long as a connection that activated in its worker's name or spoke for a job that it holds.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -12,7 +12,7 @@ const GRACE_MS: u64 = 1_000;
 /// Names kept before those without a connection are dropped.
 const MANY: usize = 1_024;
 
-/// The workers in whose name one connection activated; one, nearly always.
+/// The workers for whom one connection spoke; one, nearly always.
 #[derive(Default)]
 pub(crate) struct Caller {
     workers: RefCell<Vec<Rc<str>>>,
@@ -44,6 +44,14 @@ impl Presence {
         self.workers.entry(name.clone()).or_default().connections += 1;
         known.push(name.clone());
         name
+    }
+
+    /// A command for a job that this worker holds came over this connection.
+    pub(crate) fn note_holder(&mut self, caller: &Caller, worker: &Rc<str>) {
+        let known = caller.workers.borrow().iter().any(|name| Rc::ptr_eq(name, worker));
+        if !known {
+            self.note(caller, worker);
+        }
     }
 
     /// The connection closed.

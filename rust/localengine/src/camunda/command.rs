@@ -3,8 +3,9 @@
 use super::{outcome, problem, token, update};
 use crate::http::{Answer, Reply};
 use crate::options::Dialect;
+use crate::presence::Caller;
 use crate::shared::State;
-use crate::store::{FIRST_KEY, Fence, Mark, Refusal, State as JobState};
+use crate::store::{FIRST_KEY, Fence, Refusal, Settled, State as JobState};
 
 /// What a command does to its job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +36,7 @@ pub(crate) struct Command<'a> {
     pub(crate) key: u64,
     pub(crate) path: &'a str,
     pub(crate) body: &'a [u8],
+    pub(crate) caller: &'a Caller,
 }
 
 /// Applies a command.
@@ -51,12 +53,15 @@ pub(super) fn apply(state: &mut State, now: u64, command: &Command<'_>) -> Reply
 }
 
 /// The answer to a command that was read, and what it means for the account.
-pub(super) fn conclude(command: &Command<'_>, result: Result<(), Refusal>, mark: Option<Mark>) -> Reply {
-    let answer = match result {
+pub(super) fn conclude(state: &mut State, command: &Command<'_>, settled: Settled) -> Reply {
+    if let Some(holder) = settled.holder {
+        state.presence.note_holder(command.caller, &holder);
+    }
+    let answer = match settled.result {
         Ok(()) => Answer::NO_CONTENT,
         Err(refusal) => refuse(command, refusal),
     };
-    Reply { answer, batch: None, mark }
+    Reply { answer, batch: None, mark: Some(settled.mark) }
 }
 
 /// The token of a command.
@@ -64,7 +69,7 @@ pub(super) fn fence(seed: u64, token: Option<&str>) -> Fence {
     token.map_or(Fence::None, |token| token::read(seed, token))
 }
 
-fn refuse(command: &Command<'_>, refusal: Refusal) -> Answer {
+pub(super) fn refuse(command: &Command<'_>, refusal: Refusal) -> Answer {
     let intent = command.kind.intent();
     let (status, title, reason) = match refusal {
         Refusal::NotFound => (404, "NOT_FOUND", "no such job was found".to_owned()),

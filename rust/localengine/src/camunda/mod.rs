@@ -60,7 +60,8 @@ pub(crate) fn handle(state: &mut State, intake: &Intake<'_>) -> Verdict {
         Route::Activate => activation::activate(state, intake),
         Route::Job { key, kind } => match key.parse() {
             Ok(key) => {
-                command::apply(state, intake.now, &Command { kind, key, path, body: intake.body }).into()
+                let command = Command { kind, key, path, body: intake.body, caller: intake.caller };
+                command::apply(state, intake.now, &command).into()
             }
             Err(_) => problem::bad_request(path, &format!("Failed to convert '{key}' to a key")).into(),
         },
@@ -96,7 +97,6 @@ pub(crate) fn note_cut(state: &mut State, head: &Head<'_>, body: &[u8]) {
     if let Route::Job { key, kind } = route::find(head.method, head.path)
         && let Ok(key) = key.parse()
     {
-        let hand_back = kind == Kind::Fail && outcome::is_hand_back(state, key, body);
-        state.store.cut_before(key, hand_back);
+        outcome::note_cut(state, kind, key, body);
     }
 }

@@ -58,15 +58,18 @@ pub(super) fn settle(state: &mut State, now: u64, command: &Command<'_>) -> Resu
     request.check()?;
     let fence = command::fence(state.seed, request.token()?.as_deref());
     let fenced = settings.dialect >= V8_10;
-    let (result, mark) = state.store.settle(command.key, fence, fenced, outcome, now);
-    Ok(command::conclude(command, result, Some(mark)))
+    let settled = state.store.settle(command.key, fence, fenced, outcome, now);
+    Ok(command::conclude(state, command, settled))
 }
 
-/// Whether a fail command gives its job back unchanged.
-pub(super) fn is_hand_back(state: &State, key: u64, body: &[u8]) -> bool {
-    let request = Request::read(&state.settings, "", body, &FAILURE).ok();
-    let retries = request.and_then(|request| retries(&request).ok());
-    retries.is_some_and(|retries| state.store.is_hand_back(key, retries))
+/// Tells the account that a fault cut off a command before it had an effect.
+pub(super) fn note_cut(state: &mut State, kind: Kind, key: u64, body: &[u8]) {
+    let Some(body) = Object::parse(body) else { return };
+    let text = |name| body.get(name).and_then(|raw| serde_json::from_str::<Cow<'_, str>>(raw).ok());
+    let fence = command::fence(state.seed, text(&state.settings.lease_member).as_deref());
+    let retries = body.get("retries").and_then(|raw| raw.parse().ok()).unwrap_or(0);
+    let hand_back = kind == Kind::Fail && state.store.is_hand_back(key, retries);
+    state.store.cut_before(key, fence, hand_back);
 }
 
 /// Absent is 0: the engine counts nothing down.

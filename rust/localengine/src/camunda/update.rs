@@ -37,18 +37,22 @@ pub(super) fn update(state: &mut State, now: u64, command: &Command<'_>) -> Resu
         change.complain("The value for retries must be greater than 0.".into());
     }
     change.check()?;
+    // 8.6 knows no tokens, so there is nothing to check.
+    let token = token.filter(|_| dialect >= V8_10);
     let fence = command::fence(state.seed, token.as_deref());
-    let result = state.store.update(command.key, fence, wanted, now);
-    if let (Err(Refusal::InvalidState(_)), V8_6) = (result, dialect) {
+    let settled = state.store.update(command.key, fence, wanted, now);
+    if let (Err(Refusal::InvalidState(_)), V8_6) = (settled.result, dialect) {
         // 8.6 says 400 here, and 409 nowhere.
         let sentence = format!("Cannot update the timeout of job {}: it is not active.", command.key);
         return Err(problem::invalid(command.path, &[sentence]));
     }
-    Ok(command::conclude(command, result, None))
+    Ok(command::conclude(state, command, settled))
 }
 
 /// Resolves the incident of a job. Incident keys are made from the job's.
 pub(super) fn resolve(state: &mut State, command: &Command<'_>) -> Reply {
-    let result = state.store.resolve(command.key.wrapping_sub(INCIDENT));
-    command::conclude(command, result, None)
+    match state.store.resolve(command.key.wrapping_sub(INCIDENT)) {
+        Ok(()) => Answer::NO_CONTENT.into(),
+        Err(refusal) => command::refuse(command, refusal).into(),
+    }
 }

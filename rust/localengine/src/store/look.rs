@@ -1,5 +1,7 @@
 //! Inspecting jobs, live and ended.
 
+use std::collections::BTreeMap;
+
 use super::job::{Job, State};
 use super::{Blueprint, Store};
 
@@ -49,10 +51,14 @@ impl Store {
         let alive = self.jobs.iter().map(|(key, job)| live(*key, job));
         let waiting =
             self.queues.iter().flat_map(|queue| queue.all_fresh(limit)).map(|(key, b)| fresh(key, b));
-        let mut found: Vec<_> = alive.chain(waiting).chain(self.endings()).filter(filter).collect();
-        found.sort_by_key(|look| look.key);
-        found.truncate(limit);
-        found
+        let mut found = BTreeMap::new();
+        for look in alive.chain(waiting).chain(self.endings()).filter(filter) {
+            found.insert(look.key, look);
+            if found.len() > limit {
+                found.pop_last();
+            }
+        }
+        found.into_values().collect()
     }
 
     /// The type of a job that lives.

@@ -12,6 +12,7 @@ mod latency;
 mod look;
 mod queue;
 mod settle;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod timers;
@@ -25,7 +26,7 @@ pub use blueprint::NewJobs;
 pub(crate) use history::Ending;
 pub(crate) use job::State;
 pub(crate) use look::Look;
-pub(crate) use settle::{Failure, Outcome, Refusal};
+pub(crate) use settle::{Failure, Outcome, Refusal, Settled};
 pub(crate) use update::Change;
 
 use std::rc::Rc;

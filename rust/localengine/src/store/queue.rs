@@ -106,13 +106,12 @@ impl Queue {
         })
     }
 
-    /// Up to `limit` jobs of each priority that wait for their first activation.
+    /// Up to `limit` jobs of each addition that wait for their first activation.
     pub(super) fn all_fresh(&self, limit: usize) -> impl Iterator<Item = (u64, &Blueprint)> {
-        self.levels.values().flat_map(move |level| {
-            let keys = |range: &Range| range.first..range.first + range.count;
-            let jobs =
-                level.fresh.iter().flat_map(move |range| keys(range).map(|key| (key, &*range.blueprint)));
-            jobs.take(limit)
+        let ranges = self.levels.values().flat_map(|level| &level.fresh);
+        ranges.flat_map(move |range| {
+            let keys = range.first..range.first + range.count;
+            keys.take(limit).map(|key| (key, &*range.blueprint))
         })
     }
 

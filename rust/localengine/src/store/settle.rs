@@ -39,6 +39,20 @@ pub(crate) enum Refusal {
     Fenced,
 }
 
+/// What became of a command.
+pub(crate) struct Settled {
+    pub(crate) result: Result<(), Refusal>,
+    pub(crate) mark: Mark,
+    /// The worker that held the job when the command came.
+    pub(crate) holder: Option<Rc<str>>,
+}
+
+impl Settled {
+    pub(super) fn refused(refusal: Refusal, mark: Mark) -> Self {
+        Self { result: Err(refusal), mark, holder: None }
+    }
+}
+
 impl Store {
     /// Applies an outcome. `fenced` says whether the dialect knows tokens.
     pub(crate) fn settle(
@@ -48,11 +62,13 @@ impl Store {
         fenced: bool,
         outcome: Outcome<'_>,
         now: u64,
-    ) -> (Result<(), Refusal>, Mark) {
+    ) -> Settled {
         if !self.jobs.contains_key(&key) && !self.materialise(key) {
-            return (Err(Refusal::NotFound), self.answer_gone(key, fence));
+            return Settled::refused(Refusal::NotFound, self.answer_gone(key, fence));
         }
-        let Some(job) = self.jobs.get_mut(&key) else { return (Err(Refusal::NotFound), Mark::default()) };
+        let Some(job) = self.jobs.get_mut(&key) else {
+            return Settled::refused(Refusal::NotFound, Mark::default());
+        };
         let leased = fenced && job.leased;
         if leased && fence != Fence::Seq(job.seq) {
             let held = job.state == State::Activated;
@@ -60,7 +76,7 @@ impl Store {
                 Fence::Seq(seq) => self.answers.answer_ended(key, seq, held),
                 Fence::None | Fence::Unknown => Mark::default(),
             };
-            return (Err(Refusal::Fenced), mark);
+            return Settled::refused(Refusal::Fenced, mark);
         }
         let mut mark = match &job.batch {
             Some(batch) if batch.leased => self.answers.answer_holder(key, job.seq),
@@ -68,32 +84,35 @@ impl Store {
             _ => self.answers.answer_job(key, &mut job.unanswered),
         };
         if !matches!(job.state, State::Activated | State::Waiting) {
-            return (Err(Refusal::InvalidState(job.state)), mark);
+            return Settled::refused(Refusal::InvalidState(job.state), mark);
         }
         if matches!(outcome, Outcome::Complete(_)) {
             self.latency.completed(job);
         }
-        let worker = job.batch.as_ref().map(|batch| batch.worker.clone());
+        let holder = job.batch.as_ref().map(|batch| batch.worker.clone());
         let undelivered = job.undelivered;
         self.leave_state(key);
         match outcome {
             Outcome::Complete(ending) => {
                 self.account.completed += 1;
-                self.end(key, worker, &ending);
+                self.end(key, holder.clone(), &ending);
             }
             Outcome::Caught(ending) => {
                 self.account.errors_thrown += 1;
-                self.end(key, worker, &ending);
+                self.end(key, holder.clone(), &ending);
             }
             Outcome::Fail(failure) => mark.hand_back = self.fail(key, failure, now) && !undelivered,
             Outcome::Uncaught(ending) => self.halt(key, &ending),
         }
-        (Ok(()), mark)
+        Settled { result: Ok(()), mark, holder }
     }
 
     /// A fault cut off a command before it had an effect.
-    pub(crate) fn cut_before(&mut self, key: u64, hand_back: bool) {
+    pub(crate) fn cut_before(&mut self, key: u64, fence: Fence, hand_back: bool) {
         let Some(job) = self.jobs.get_mut(&key).filter(|job| job.state == State::Activated) else { return };
+        if matches!(fence, Fence::Seq(seq) if seq != job.seq) {
+            return;
+        }
         job.cut = true;
         if hand_back && !job.undelivered {
             job.undelivered = true;
@@ -103,7 +122,11 @@ impl Store {
 
     /// The answer to a command was cut off after its effect.
     pub(crate) fn cut_after(&mut self, mark: Mark) {
-        self.answers.take_back(mark, self.jobs.get_mut(&mark.key).map(|job| &mut job.unanswered));
+        let mut job = self.jobs.get_mut(&mark.key);
+        if let Some(job) = job.as_mut().filter(|job| job.is_held(mark.seq)) {
+            job.cut = true;
+        }
+        self.answers.take_back(mark, job.map(|job| &mut job.unanswered));
         if mark.hand_back {
             self.account.undelivered += 1;
         }

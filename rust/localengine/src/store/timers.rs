@@ -30,6 +30,11 @@ impl Timers {
         self.heap.push(Timer { at, due });
     }
 
+    /// Timers set, stale ones included.
+    pub(super) fn len(&self) -> usize {
+        self.heap.len()
+    }
+
     /// When the next timer is due, stale ones included.
     pub(super) fn next_at(&self) -> Option<u64> {
         self.heap.peek().map(|timer| timer.at)
@@ -45,7 +50,7 @@ impl Timers {
 
     /// Drops stale timers once they outnumber the live ones: long leases of short jobs would pile up.
     pub(super) fn compact(&mut self, live: usize, mut is_live: impl FnMut(u64, &Due) -> bool) {
-        if self.heap.len() > 2 * live + 1024 {
+        if self.len() > 2 * live + 1024 {
             self.heap.retain(|timer| is_live(timer.at, &timer.due));
         }
     }

@@ -1,9 +1,9 @@
 //! Changes to a live job that are no outcome: timeout, retries, priority, and resolving its incident.
 
 use super::Store;
-use super::answers::Fence;
+use super::answers::{Fence, Mark};
 use super::job::State;
-use super::settle::Refusal;
+use super::settle::{Refusal, Settled};
 use super::timers::Due;
 
 /// What to change. Whoever makes one has checked its values.
@@ -23,17 +23,20 @@ impl Change {
 
 impl Store {
     /// Applies a change. A token is checked only if there is one.
-    pub(crate) fn update(&mut self, key: u64, fence: Fence, change: Change, now: u64) -> Result<(), Refusal> {
+    pub(crate) fn update(&mut self, key: u64, fence: Fence, change: Change, now: u64) -> Settled {
+        let refused = |refusal| Settled::refused(refusal, Mark::default());
         if !self.jobs.contains_key(&key) && !self.materialise(key) {
-            return Err(Refusal::NotFound);
+            return refused(Refusal::NotFound);
         }
-        let Some(job) = self.jobs.get_mut(&key) else { return Err(Refusal::NotFound) };
+        let Some(job) = self.jobs.get_mut(&key) else { return refused(Refusal::NotFound) };
         if job.leased && fence != Fence::None && fence != Fence::Seq(job.seq) {
-            return Err(Refusal::Fenced);
+            return refused(Refusal::Fenced);
         }
         if change.timeout_ms.is_some() && job.state != State::Activated {
-            return Err(Refusal::InvalidState(job.state));
+            return refused(Refusal::InvalidState(job.state));
         }
+        let holder = job.batch.as_ref().map(|batch| batch.worker.clone());
+        let mark = Mark { key, seq: job.seq, ..Mark::default() };
         if let Some(timeout) = change.timeout_ms {
             job.until = now.saturating_add_signed(timeout);
             self.timers.push(job.until, Due::Job { key, seq: job.seq });
@@ -44,7 +47,7 @@ impl Store {
         if let Some(priority) = change.priority {
             self.reprioritise(key, priority);
         }
-        Ok(())
+        Settled { result: Ok(()), mark, holder }
     }
 
     /// Makes a job with an incident activatable again, if it has tries left.

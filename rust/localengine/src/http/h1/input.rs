@@ -3,8 +3,7 @@
 use std::io;
 
 use httparse::Status;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::parse::{Framing, Parse, Parsed, parse};
 use crate::http::Head;
@@ -33,7 +32,10 @@ pub(super) struct Input {
 
 impl Input {
     /// The next request with all of its body in the buffer.
-    pub(super) async fn receive(&mut self, stream: &mut TcpStream) -> io::Result<Received> {
+    pub(super) async fn receive<S>(&mut self, stream: &mut S) -> io::Result<Received>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
         let mut parsed = loop {
             if self.buffer.is_empty() && self.read(stream, READ).await? == 0 {
                 return Ok(Received::Nothing);
@@ -68,7 +70,10 @@ impl Input {
     }
 
     /// Joins the chunks of a body in place.
-    async fn receive_chunks(&mut self, stream: &mut TcpStream, mut parsed: Parsed) -> io::Result<Received> {
+    async fn receive_chunks<S>(&mut self, stream: &mut S, mut parsed: Parsed) -> io::Result<Received>
+    where
+        S: AsyncRead + Unpin,
+    {
         let start = parsed.head_length;
         let mut at = start;
         loop {
@@ -127,7 +132,7 @@ impl Input {
         }
     }
 
-    async fn read(&mut self, stream: &mut TcpStream, room: usize) -> io::Result<usize> {
+    async fn read<S: AsyncRead + Unpin>(&mut self, stream: &mut S, room: usize) -> io::Result<usize> {
         self.buffer.reserve(room.clamp(READ, 1 << 20));
         stream.read_buf(&mut self.buffer).await
     }
@@ -139,4 +144,96 @@ fn trailer_end(rest: &[u8]) -> Option<usize> {
         return Some(2);
     }
     rest.windows(4).position(|window| window == b"\r\n\r\n").map(|position| position + 4)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use tokio::io::duplex;
+
+    use super::*;
+
+    /// A request with this body, in chunks of these sizes or, without any, with a length.
+    fn request(body: &[u8], chunks: &[usize]) -> Vec<u8> {
+        let mut text = b"POST /v2/jobs/activation HTTP/1.1\r\nhost: h\r\n".to_vec();
+        if chunks.is_empty() {
+            text.extend(format!("content-length: {}\r\n\r\n", body.len()).bytes());
+            text.extend(body);
+            return text;
+        }
+        text.extend(b"transfer-encoding: chunked\r\n\r\n");
+        let mut rest = body;
+        for size in chunks.iter().copied().chain([body.len()]) {
+            let (chunk, after) = rest.split_at(size.min(rest.len()));
+            if !chunk.is_empty() {
+                text.extend(format!("{:X};x=y\r\n", chunk.len()).bytes());
+                text.extend(chunk);
+                text.extend(b"\r\n");
+            }
+            rest = after;
+        }
+        text.extend(if body.len().is_multiple_of(2) {
+            &b"0\r\n\r\n"[..]
+        } else {
+            b"0\r\ntrailer: 1\r\n\r\n"
+        });
+        text
+    }
+
+    async fn bodies(stream: Vec<u8>, cuts: Vec<usize>) -> Vec<Vec<u8>> {
+        let (mut near, mut far) = duplex(1 << 20);
+        let writing = async move {
+            let mut rest = &stream[..];
+            for cut in cuts.into_iter().chain([stream.len()]) {
+                let (part, after) = rest.split_at(cut.min(rest.len()));
+                near.write_all(part).await.unwrap();
+                tokio::task::yield_now().await;
+                rest = after;
+            }
+        };
+        let reading = async move {
+            let (mut input, mut bodies) = (Input::default(), Vec::new());
+            while let Received::Request(parsed) = input.receive(&mut far).await.unwrap() {
+                bodies.push(input.body(&parsed).to_vec());
+                input.consume(&parsed);
+            }
+            bodies
+        };
+        tokio::join!(writing, reading).1
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn requests_arrive_whole_however_their_bytes_are_cut(
+            requests in vec((vec(any::<u8>(), 0..300), vec(1..40usize, 0..5)), 1..5),
+            cuts in vec(1..120usize, 0..12),
+        ) {
+            let stream = requests.iter().flat_map(|(body, chunks)| request(body, chunks)).collect();
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let got = runtime.block_on(bodies(stream, cuts));
+            let sent: Vec<_> = requests.into_iter().map(|(body, _)| body).collect();
+            prop_assert_eq!(got, sent);
+        }
+    }
+
+    #[test]
+    fn what_is_no_request_is_refused_with_a_status() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        for (text, status) in [
+            (b"nonsense\r\n\r\n".to_vec(), 400),
+            (b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nxyz\r\n".to_vec(), 400),
+            (b"POST / HTTP/1.1\r\ncontent-length: 999999999999\r\n\r\n".to_vec(), 413),
+            (format!("GET / HTTP/1.1\r\nx: {}", "y".repeat(MAX_HEAD + 10)).into_bytes(), 431),
+        ] {
+            let (mut near, mut far) = duplex(1 << 20);
+            let received = runtime.block_on(async {
+                near.write_all(&text).await.unwrap();
+                Input::default().receive(&mut far).await.unwrap()
+            });
+            assert!(matches!(received, Received::Bad(found) if found == status), "{status}");
+        }
+    }
 }

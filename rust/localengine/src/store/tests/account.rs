@@ -49,7 +49,8 @@ impl Story {
 
     fn settle(&mut self, seq: u64, outcome: Outcome<'_>) -> (Result<(), Refusal>, Mark) {
         let fence = if self.fenced { Fence::Seq(seq) } else { Fence::None };
-        self.store.settle(self.key, fence, self.fenced, outcome, self.now)
+        let settled = self.store.settle(self.key, fence, self.fenced, outcome, self.now);
+        (settled.result, settled.mark)
     }
 
     fn complete(&mut self, seq: u64) -> (Result<(), Refusal>, Mark) {
@@ -167,8 +168,8 @@ fn repeating_a_cut_hand_back_with_its_token_is_neither_foreign_nor_twice() {
 fn a_leased_job_refuses_a_command_without_a_token_and_skips_pollers_without_a_lease() {
     let mut story = Story::new(true);
     story.hold();
-    let (result, _) = story.store.settle(story.key, Fence::None, true, Outcome::Complete(ENDING), story.now);
-    assert_eq!(result, Err(Refusal::Fenced));
+    let settled = story.store.settle(story.key, Fence::None, true, Outcome::Complete(ENDING), story.now);
+    assert_eq!(settled.result, Err(Refusal::Fenced));
     story.wait(100, true);
     let pick = Pick {
         job_type: "a",
@@ -202,7 +203,7 @@ fn a_lease_is_excused_when_its_worker_left_or_a_fault_cut_off_a_command() {
 
     let mut cut = Story::new(false);
     cut.hold();
-    cut.store.cut_before(cut.key, false);
+    cut.store.cut_before(cut.key, Fence::None, false);
     cut.wait(100, true);
     let Account { expired, excused, undelivered, .. } = cut.account();
     assert_eq!((expired, excused, undelivered), (0, 1, 0));
@@ -215,8 +216,8 @@ fn an_answer_or_a_hand_back_that_was_cut_off_is_undelivered_once() {
     story.store.undelivered(&batch, false);
     story.wait(100, true);
     story.hold();
-    story.store.cut_before(story.key, true);
-    story.store.cut_before(story.key, true);
+    story.store.cut_before(story.key, Fence::None, true);
+    story.store.cut_before(story.key, Fence::None, true);
     story.wait(100, true);
     let Account { expired, excused, undelivered, in_flight, .. } = story.account();
     assert_eq!((expired, excused, undelivered, in_flight), (0, 0, 2, 0));
@@ -226,7 +227,7 @@ fn an_answer_or_a_hand_back_that_was_cut_off_is_undelivered_once() {
 fn a_hand_back_that_was_cut_off_twice_is_undelivered_once() {
     let mut story = Story::new(false);
     let seq = story.hold();
-    story.store.cut_before(story.key, true);
+    story.store.cut_before(story.key, Fence::None, true);
     let (_, mark) = story.hand_back(seq);
     story.store.cut_after(mark);
     assert_eq!(story.account().undelivered, 1);
@@ -267,4 +268,49 @@ fn commands_from_before_a_reset_count_nowhere() {
         assert_eq!(story.complete(seq).0, Err(Refusal::NotFound));
         assert_eq!(story.account(), Account::default());
     }
+}
+
+#[test]
+fn a_cut_renewal_excuses_its_own_activation_only() {
+    let mut story = Story::new(true);
+    let stale = story.hold();
+    story.wait(100, true);
+    let seq = story.hold();
+    story.store.cut_before(story.key, Fence::Seq(stale), false);
+    story.wait(100, true);
+    assert_eq!((story.account().expired, story.account().excused), (2, 0));
+    let renewal = Change { timeout_ms: Some(50), ..Change::default() };
+    let last = story.hold();
+    assert_ne!(seq, last);
+    let settled = story.store.update(story.key, Fence::Seq(last), renewal, story.now);
+    story.store.cut_after(settled.mark);
+    story.wait(50, true);
+    assert_eq!((story.account().expired, story.account().excused), (2, 1));
+}
+
+#[test]
+fn settled_jobs_with_long_leases_leave_nothing_behind() {
+    let mut store = Store::new();
+    store.add_endless(&NewJobs::new("a", 1));
+    let pick = Pick {
+        job_type: "a",
+        tenants: &[],
+        max: 1,
+        lease_ms: 3_600_000,
+        worker: "w".into(),
+        with_lease: false,
+        lease_only_too: true,
+    };
+    for _ in 0..20_000 {
+        let mut key = 0;
+        let batch = store.activate(&pick, 0, |view| {
+            key = view.key;
+            Admit::Taken
+        });
+        store.delivered(&batch.unwrap());
+        store.settle(key, Fence::None, false, Outcome::Complete(ENDING), 0);
+    }
+    assert_eq!(store.account().completed, 20_000);
+    assert!(store.timers.len() < 2_000, "{}", store.timers.len());
+    assert!(store.jobs.is_empty());
 }

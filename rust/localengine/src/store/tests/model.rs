@@ -133,7 +133,7 @@ const ENDING: Ending<'_> =
 impl Pair {
     fn settle(&mut self, key: u64, outcome: Outcome<'_>) -> bool {
         let expected = self.model.verdict(key);
-        let (result, _) = self.store.settle(key, Fence::None, false, outcome, self.now);
+        let result = self.store.settle(key, Fence::None, false, outcome, self.now).result;
         match (expected, result) {
             (Err(Refusal::InvalidState(_)), Err(Refusal::InvalidState(_))) => {}
             _ => assert_eq!(expected, result),
@@ -229,7 +229,7 @@ impl Pair {
 
     fn renew(&mut self, key: u64, timeout_ms: i64) {
         let change = Change { timeout_ms: Some(timeout_ms), ..Change::default() };
-        let result = self.store.update(key, Fence::None, change, self.now);
+        let result = self.store.update(key, Fence::None, change, self.now).result;
         match self.model.jobs.get_mut(&key) {
             None => assert_eq!(result, Err(Refusal::NotFound)),
             Some(Expected { stand: Stand::Leased(until), .. }) => {
