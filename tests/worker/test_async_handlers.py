@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -273,6 +274,26 @@ def test_slots_of_a_loop_bound_what_runs_at_once(worker: StartWorker) -> None:
     """)
     jobs = [started.core.give() for _ in range(100)]
     assert max(started.core.outcome(job).variables["most"] for job in jobs) == 4
+
+
+def test_running_tasks_finish_when_the_core_is_gone_and_then_the_worker_ends(
+    worker: StartWorker, tmp_path: Path
+) -> None:
+    started = worker("""
+        import asyncio
+        from jobfleet import handler
+
+        @handler("slow")
+        async def slow(job):
+            job.log.info("running")
+            await asyncio.sleep(0.1)
+            open("finished", "w").close()
+    """)
+    started.core.give()
+    started.core.printed("running")
+    started.core.hang_up()
+    assert started.exit_status() == 0
+    assert (tmp_path / "finished").exists()
 
 
 def test_worker_ends_when_the_core_is_gone(worker: StartWorker) -> None:

@@ -188,6 +188,33 @@ def test_result_that_no_frame_holds_fails_the_job(started: Worker) -> None:
     assert still_works(started)
 
 
+THREADS = """
+    import os
+    import threading
+
+    from jobfleet import handler
+
+    together = threading.Barrier(2)
+
+    @handler("forks", slots=2)
+    def forks(job):
+        together.wait(10)
+        pid = os.fork()
+        if pid == 0:
+            return {"child": True, "cancelled": job.cancelled}
+        _, status = os.waitpid(pid, 0)
+        return {"status": os.waitstatus_to_exitcode(status)}
+"""
+
+
+def test_child_of_a_threaded_handler_ends_and_settles_nothing(worker: StartWorker) -> None:
+    started = worker(THREADS)
+    jobs = [started.core.give() for _ in range(6)]
+    assert [started.core.outcome(job).variables for job in jobs] == [{"status": 0}] * 6
+    started.core.drain()
+    assert started.exit_status() == 0
+
+
 ASYNC = """
     import asyncio
     import os

@@ -52,6 +52,21 @@ HANDLERS = """
     def error_alone(job):
         raise JobError("GONE")
 
+    @handler("odd-errors")
+    def odd_errors(job):
+        raise {
+            "empty": lambda: JobError(" "),
+            "object": lambda: JobError("CODE", ValueError("an exception as its message")),
+            "variables": lambda: JobError("CODE", "text", {"x": object()}),
+            "surrogate": lambda: JobError("CODE", "\\udc80"),
+            "retries": lambda: JobFailure("text", retries=2**40),
+        }[job.variables["how"]]()
+
+    @handler("odd-levels")
+    def odd_levels(job):
+        job.log.log(10_000, "loud")
+        job.log.log(-1, "still")
+
     class Payment(msgspec.Struct, rename="camel"):
         order_id: str
         amount: float
@@ -178,6 +193,19 @@ def test_job_error_throws_its_code_with_message_and_variables(core: CoreEnd) -> 
     assert outcome.variables == {"limit": 10}
     alone = settle(core, "error-alone")
     assert (alone.code, alone.message, alone.variables) == ("GONE", None, None)
+
+
+def test_odd_errors_still_settle_the_job(core: CoreEnd) -> None:
+    assert "JobError" in str(settle(core, "odd-errors", how="empty").message)
+    assert settle(core, "odd-errors", how="object").message == "an exception as its message"
+    assert "variables.x is" in str(settle(core, "odd-errors", how="variables").message)
+    assert settle(core, "odd-errors", how="surrogate").message == "\\udc80"
+    assert settle(core, "odd-errors", how="retries").kind == "fail"
+
+
+def test_odd_log_levels_are_brought_into_range(core: CoreEnd) -> None:
+    assert settle(core, "odd-levels").kind == "complete"
+    assert (core.printed("loud").level, core.printed("still").level) == (255, 0)
 
 
 def test_variables_that_do_not_fit_fail_with_their_path_and_no_retries(core: CoreEnd) -> None:

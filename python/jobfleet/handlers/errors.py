@@ -28,10 +28,13 @@ class HandlerOptionError(ValueError):
 class JobError(Exception):
     """Raise it to throw a BPMN error: `code` selects the catching event.
 
-    `variables` (a mapping, Struct, dataclass or pydantic model) are visible to that event.
+    `variables` (a mapping, Struct, dataclass or pydantic model) are visible to that event. Raises ValueError for an
+    empty code.
     """
 
     def __init__(self, code: str, message: str | None = None, variables: Any = None) -> None:
+        if not isinstance(code, str) or not code.strip():
+            raise ValueError(f"the code of a JobError is {code!r}; give that of the event that catches it")
         super().__init__(code, message)
         self.code = code
         self.message = message

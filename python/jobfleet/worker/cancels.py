@@ -1,6 +1,8 @@
 """Jobs whose outcome is no longer wanted."""
 
 from collections.abc import Callable
+from contextlib import suppress
+from threading import Lock
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ class Cancels:
 
     def __init__(self, link: "Link") -> None:
         self._link = link
+        self._lock = Lock()
         self._known: dict[tuple[int, int], str] = {}
         self._listeners: dict[int, Callable[[int, str], None]] = {}
 
@@ -26,14 +29,17 @@ class Cancels:
     def poll(self) -> None:
         """Take what the core sent since the last call."""
         for lane, number, reason in self._link.take_cancels():
-            self._known[lane, number] = reason
-            while len(self._known) > _REMEMBERED:
-                self._known.pop(next(iter(self._known)), None)
+            with self._lock:
+                self._known[lane, number] = reason
+                if len(self._known) > _REMEMBERED:
+                    del self._known[next(iter(self._known))]
             listener = self._listeners.get(lane)
             if listener is not None:
                 listener(number, reason)
 
     def __contains__(self, job: tuple[int, int]) -> bool:
         """Whether job `(lane, number)` is cancelled; looks for news first."""
-        self.poll()
+        with suppress(RuntimeError):
+            # There are none in a child that a handler forked.
+            self.poll()
         return job in self._known

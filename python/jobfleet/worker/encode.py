@@ -25,8 +25,8 @@ class NotEncodable(Exception):
     """A result cannot be sent; `str()` names the value by its path."""
 
 
-def encode(value: Any) -> bytes:
-    """`value` as a JSON object. Raises NotEncodable.
+def encode(value: Any, name: str = "result") -> bytes:
+    """`value` as a JSON object. Raises NotEncodable, which calls it `name`.
 
     orjson knows datetimes, UUIDs, dataclasses and numpy; msgspec knows Structs and integers beyond 64 bit.
     """
@@ -34,47 +34,47 @@ def encode(value: Any) -> bytes:
         try:
             encoded = _dumps(value, _simpler, _NUMPY)
         except TypeError:
-            encoded = _encode_otherwise(value)
+            encoded = _encode_otherwise(value, name)
     else:
-        encoded = _encode_other(value)
+        encoded = _encode_other(value, name)
     # Both encoders write null for NaN and the infinities without a word.
     if b"null" in encoded:
-        refuse_non_finite(value)
+        refuse_non_finite(value, name)
     return encoded
 
 
 def encode_completion(completion: Completion) -> tuple[bytes | None, bytes | None]:
     """Variables and result of an explicit completion. Raises NotEncodable."""
     variables, result = completion.variables, completion.result
-    return (None if variables is None else encode(variables), None if result is None else encode(result))
+    return (None if variables is None else encode(variables, "variables"), None if result is None else encode(result))
 
 
-def _encode_other(value: Any) -> bytes:
+def _encode_other(value: Any, name: str) -> bytes:
     if is_pydantic(type(value)) and hasattr(value, "model_dump_json"):
         try:
             encoded: bytes = value.model_dump_json(by_alias=True).encode()
         except Exception as wrong:
-            raise NotEncodable(f"result cannot be written as JSON: {wrong}") from wrong
+            raise NotEncodable(f"{name} cannot be written as JSON: {wrong}") from wrong
     elif is_dataclass(value) and not isinstance(value, type):
         try:
             encoded = _dumps(value, _simpler, _NUMPY)
         except TypeError:
-            encoded = _encode_otherwise(value)
+            encoded = _encode_otherwise(value, name)
     else:
-        encoded = _encode_otherwise(value)
+        encoded = _encode_otherwise(value, name)
     if not encoded.startswith(b"{"):
         raise NotEncodable(
-            f"result is {_kind(value)}; a handler returns its variables as a dict, Struct, dataclass, "
-            "pydantic model or Completion, or None"
+            f"{name} is {_kind(value)}; a JSON object is needed: a dict, Struct, dataclass or pydantic model "
+            "(a handler may also return a Completion or None)"
         )
     return encoded
 
 
-def _encode_otherwise(value: Any) -> bytes:
+def _encode_otherwise(value: Any, name: str) -> bytes:
     try:
         return msgspec.json.encode(value, enc_hook=_simpler)
     except Exception as wrong:
-        raise NotEncodable(_blame(value)) from wrong
+        raise NotEncodable(_blame(value, name)) from wrong
 
 
 def _simpler(value: Any) -> Any:
@@ -90,9 +90,9 @@ def _simpler(value: Any) -> Any:
     raise TypeError(f"{type(value).__qualname__} is unknown in JSON")
 
 
-def refuse_non_finite(value: Any) -> None:
+def refuse_non_finite(value: Any, name: str) -> None:
     """Raise NotEncodable for the first NaN or infinity inside of `value`, which is encodable."""
-    waiting: list[tuple[str, Any]] = [("result", value)]
+    waiting: list[tuple[str, Any]] = [(name, value)]
     while waiting:
         path, inner = waiting.pop()
         if type(inner).__module__ == "numpy" and hasattr(inner, "tolist"):
@@ -104,12 +104,12 @@ def refuse_non_finite(value: Any) -> None:
         waiting.extend(_children(path, inner))
 
 
-def _blame(value: Any) -> str:
+def _blame(value: Any, name: str) -> str:
     """Which value inside of `value` cannot be encoded."""
-    path, inner = "result", value
+    path, inner = name, value
     if inspect.iscoroutine(inner):
         inner.close()
-        return "result is a coroutine: declare the handler with async def, or with strategy='loop'"
+        return f"{name} is a coroutine: declare the handler with async def, or with strategy='loop'"
     for _ in range(DEEPEST):
         if isinstance(inner, Mapping):
             for key in inner:
@@ -119,7 +119,7 @@ def _blame(value: Any) -> str:
         if guilty is None:
             return f"{path} is {_kind(inner)}, which cannot be written as JSON"
         path, inner = guilty
-    return "result contains itself, or is nested too deeply"
+    return f"{name} contains itself, or is nested too deeply"
 
 
 def _children(path: str, value: Any) -> Iterator[tuple[str, Any]]:

@@ -33,6 +33,7 @@ class LoopLane:
         self._settler = lane.settler
         self._running: dict[int, asyncio.Task[None]] = {}
         self._pumping = False
+        self._ending = False
 
     async def run(self) -> None:
         """Run jobs until the lane has drained."""
@@ -71,21 +72,27 @@ class LoopLane:
                     self._guard.leave()
                 raise
             if taken is None:
-                if self._link.drained and not self._running and not self._ended.done():
-                    self._ended.set_result(None)
+                self._end_if_drained()
                 return
             task = _start(self._run(*taken), self._loop)
             if not task.done():
                 self._running[taken[1]] = task
         self._pump_soon()
 
+    def _end_if_drained(self) -> None:
+        if self._link.drained and not self._ended.done():
+            # A link that is gone is drained whatever runs here.
+            self._ending = True
+            if not self._running:
+                self._ended.set_result(None)
+
     async def _run(self, slot: int, number: int, index: int, raw: bytes) -> None:
         """One job, from its bytes to its outcome."""
         try:
             await self._settled(slot, number, self._bindings[index], raw)
         finally:
-            if self._running.pop(number, None) is not None:
-                # It was suspended, so its slot was full until now.
+            # A job that was never suspended is not among the running ones.
+            if self._running.pop(number, None) is not None and self._ending:
                 self._pump_soon()
 
     async def _settled(self, slot: int, number: int, binding: Binding, raw: bytes) -> None:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 LONGEST_LINE_BYTES = 16 * 1024
 """A record or printed line is cut here: one job must not fill the logs of a host."""
 
+_HIGHEST_LEVEL = 255
+"""A level is one byte on the link."""
 _LENIENT = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
 
 
@@ -42,7 +44,7 @@ class LaneContext:
 
     def _send(self, number: int, level: int, record: bytes) -> None:
         try:
-            self._link.log(level, self._lane, number, record)
+            self._link.log(max(0, min(level, _HIGHEST_LEVEL)), self._lane, number, record)
         except RuntimeError:
             # A child that a handler forked has no link; what it says goes where its other output goes.
             sys.stderr.write(f"{record.decode()}\n")

@@ -66,8 +66,9 @@ class Settler:
 
     def _settle(self, slot: int, number: int, binding: Binding, job: Job[Any], error: BaseException) -> None:
         if isinstance(error, JobError):
-            variables = None if error.variables is None else encode(error.variables)
-            self._link.throw_error(self._lane, slot, number, str(error.code), error.message, variables)
+            variables = None if error.variables is None else encode(error.variables, "variables")
+            message = None if error.message is None else cut(str(error.message))
+            self._link.throw_error(self._lane, slot, number, error.code, message, variables)
         elif isinstance(error, JobFailure):
             self._fail_exactly(slot, number, binding, job, error)
         elif isinstance(error, NotEncodable):
@@ -85,7 +86,7 @@ class Settler:
             pause_ms = (failure.backoff or usual).pause_ms(job.retries)
         else:
             pause_ms = to_ms(failure.backoff, "backoff")
-        variables = None if failure.variables is None else encode(failure.variables)
+        variables = None if failure.variables is None else encode(failure.variables, "variables")
         self._link.fail(self._lane, slot, number, cut(str(failure.message)), retries, pause_ms, variables)
 
     def _bad_data(self, slot: int, number: int, binding: Binding, message: str, job: Job[Any] | None = None) -> None:

@@ -2,7 +2,6 @@
 
 import gc
 import os
-import random
 import struct
 import sys
 import traceback
@@ -132,8 +131,7 @@ def _redirect(output_fd: int) -> None:
 
 
 def _reseed() -> None:
-    """Workers must not draw the same random numbers."""
-    random.seed()
+    """Workers must not draw the same random numbers. Python sees to its own generator."""
     numpy_random = sys.modules.get("numpy.random")
     if numpy_random is not None:
         numpy_random.seed()
