@@ -151,16 +151,22 @@ class Zygote:
 
 def main() -> NoReturn:
     """Entry point."""
-    options = dict(zip(sys.argv[1::2], sys.argv[2::2], strict=True))
+    match sys.argv[1:]:
+        case ["--control-fd", descriptor]:
+            unloaded = None
+        case ["--control-fd", descriptor, "--unloaded", pool]:
+            unloaded = msgspec.json.decode(pool, type=Unloaded)
+        case _:
+            sys.exit("usage: python -m jobfleet.worker.zygote --control-fd N; only a fleet's supervisor starts one")
     die_with_parent()
     if os.getpgrp() != os.getpid():
         os.setpgid(0, 0)
     settle_down()
     gc.disable()
     attribute_output()
-    zygote = Zygote(Control(int(options["--control-fd"])))
-    if "--unloaded" in options:
-        zygote.resume(msgspec.json.decode(options["--unloaded"], type=Unloaded))
+    zygote = Zygote(Control(int(descriptor)))
+    if unloaded is not None:
+        zygote.resume(unloaded)
     zygote.serve()
     os._exit(ExitCode.DRAINED)
 

@@ -27,8 +27,8 @@ impl Read for Wire {
         mut target: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let mut space = [0; 16 * 1024];
-        let room = target.remaining().min(space.len());
-        let mut buffer = ReadBuf::new(&mut space[..room]);
+        let mut whole = ReadBuf::new(&mut space);
+        let mut buffer = whole.take(target.remaining());
         ready!(Pin::new(&mut self.0).poll_read(cx, &mut buffer))?;
         target.put_slice(buffer.filled());
         Poll::Ready(Ok(()))

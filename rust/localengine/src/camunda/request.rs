@@ -23,7 +23,8 @@ impl<'a> Request<'a> {
         body: &'a [u8],
         known: &[(&str, Dialect)],
     ) -> Result<Self, Answer> {
-        let object = Object::parse(body).map_err(|_| problem::bad_request(path, "Failed to read request"))?;
+        let object =
+            Object::parse(body).ok_or_else(|| problem::bad_request(path, "Failed to read request"))?;
         let request = Self { settings, path, object, complaints: Vec::new() };
         request.refuse_strangers(known)?;
         Ok(request)
