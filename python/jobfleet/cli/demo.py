@@ -30,6 +30,7 @@ _JOBS: Final = 40_000
 _FEED_S: Final = 10.0
 _TICK_S: Final = 0.2
 _KILL_AFTER: Final = 0.5
+_KILL_BY_S: Final = 15.0
 # The whole demo, so that it ends by itself whatever happens.
 _LIMIT_S: Final = 26.0
 
@@ -115,6 +116,9 @@ class Demo:
         ready = [process for pool in status.pools for process in pool.processes if process.state == "ready"]
         if ready and self._killed is None:
             victim = max(ready, key=lambda process: (process.busy, process.jobs))
+            if victim.busy == 0 and self.elapsed_s < _KILL_BY_S:
+                # Nothing to hand back; the next look may find more.
+                return
             self._killed = victim.pid
             os.kill(victim.pid, signal.SIGKILL)
             self._note(f"the demo kills worker {victim.index}, process {victim.pid}, with SIGKILL")
