@@ -120,8 +120,8 @@ class Demo:
                 # Nothing to hand back; the next look may find more.
                 return
             self._killed = victim.pid
-            os.kill(victim.pid, signal.SIGKILL)
             self._note(f"the demo kills worker {victim.index}, process {victim.pid}, with SIGKILL")
+            os.kill(victim.pid, signal.SIGKILL)
 
     @property
     def is_settled(self) -> bool:
