@@ -11,7 +11,6 @@ from jobfleet.supervisor.controlsocket import ControlSocket, peer
 from jobfleet.supervisor.fleet import Fleet
 from jobfleet.supervisor.log import Log
 
-
 # Whoever has connected waits for so long when the API could not be imported.
 _TRY_AGAIN_S: Final = 1.0
 
