@@ -14,7 +14,7 @@ ROW = "peers"
 
 def run(bench: Bench) -> None:
     bench.engine.endless("noop")
-    fleet = bench.fleet("noop", 2, "jobfleet, 2 processes")()
+    (fleet,) = bench.alternate(bench.fleet("noop", 2, "jobfleet, 2 processes"))
     bench.report.add(ROW, fleet)
     for peer in PEERS_IN_ORDER:
         if shutil.which(peer.needs) is None:

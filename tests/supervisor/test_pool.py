@@ -72,7 +72,8 @@ async def staffed(stage: Stage, pool: Pool) -> None:
     """Both workers are forked and ready."""
     await stage.until(lambda: len([worker for worker in pool.crew if worker.pid]) == 2)
     for worker in pool.crew:
-        pool.crew.ready(worker)
+        if worker.state is WorkerState.STARTING:
+            pool.crew.ready(worker)
 
 
 def test_handlers_are_declared_once_and_every_index_is_forked(act: Act) -> None:
@@ -105,6 +106,24 @@ def test_dead_worker_is_told_to_the_core_and_replaced_on_the_same_index(act: Act
         assert stage.core.named("worker_dead") == [("worker_dead", victim.id, reason)]
         assert [(worker.index, worker.restarts) for worker in pool.crew] == [(0, 1), (1, 0)]
         assert victim.state is WorkerState.DEAD
+
+    act(play)
+
+
+def test_worker_that_had_done_many_jobs_is_replaced_at_once_each_time(act: Act) -> None:
+    async def play(stage: Stage, pool: Pool) -> None:
+        seen: set[int] = set()
+        for _ in range(6):
+            await stage.until(lambda: len([worker for worker in pool.crew if worker.pid and worker.id not in seen]) > 0)
+            await staffed(stage, pool)
+            victim = next(iter(pool.crew))
+            seen.add(victim.id)
+            stage.core.counts["workers"] = [{"worker": victim.id, "pool_id": 41, "state": "ready", "jobs": 5000}]
+            assert victim.pid is not None
+            os.kill(victim.pid, signal.SIGKILL)
+            await stage.until(lambda gone=victim: gone.state is WorkerState.DEAD)
+            # Asked for in the same turn of the loop in which the death was heard of.
+            assert [worker.index for worker in pool.crew] == [0, 1]
 
     act(play)
 

@@ -8,6 +8,7 @@ from jobfleet.supervisor.lifecycle import Reason
 from jobfleet.supervisor.restart import (
     DEATHS_WORKING,
     FIRST_PAUSE_S,
+    HEALTHY_JOBS,
     HEALTHY_S,
     LONGEST_PAUSE_S,
     PROBATION_S,
@@ -32,6 +33,12 @@ def test_healthy_life_ends_the_streak() -> None:
         backoff.died(1)
     assert backoff.died(HEALTHY_S) == 0
     assert backoff.died(0) == FIRST_PAUSE_S
+
+
+def test_life_of_many_jobs_ends_the_streak_too() -> None:
+    backoff = Backoff(middle)
+    assert [backoff.died(1, HEALTHY_JOBS) for _ in range(20)] == [0] * 20
+    assert backoff.died(1, HEALTHY_JOBS - 1) == FIRST_PAUSE_S
 
 
 @given(st.lists(st.floats(0, 2 * HEALTHY_S), min_size=1, max_size=200), st.floats(0, 1, exclude_max=True))

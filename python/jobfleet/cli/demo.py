@@ -27,9 +27,10 @@ _MIX: Final[list[tuple[str, int, int, dict[str, Any]]]] = [
     ("print-label", 1, 1, {"orderId": "A-3"}),
 ]
 _JOBS: Final = 40_000
-_FEED_S: Final = 10.0
+_JOBS_PER_S: Final = 4_000
 _TICK_S: Final = 0.2
 _KILL_AFTER: Final = 0.5
+_KILL_BY_S: Final = 15.0
 # The whole demo, so that it ends by itself whatever happens.
 _LIMIT_S: Final = 26.0
 
@@ -37,11 +38,12 @@ _LIMIT_S: Final = 26.0
 class Demo:
     """The engine, the fleet, and what is known about them."""
 
-    def __init__(self, examples: Path, folder: Path) -> None:
+    def __init__(self, examples: Path, folder: Path, jobs: int) -> None:
         from jobfleet._core import LocalEngine  # noqa: PLC0415 - `jobfleet --help` does without
 
         self.engine = LocalEngine(b'{"port": 0}')
         self.engine_url = f"http://127.0.0.1:{self.engine.port}"
+        self.jobs = jobs
         self.socket = folder / "socket"
         self.log = folder / "fleet.log"
         self.notes: list[str] = []
@@ -83,15 +85,15 @@ class Demo:
             return None
 
     def feed(self) -> None:
-        """Give all jobs to the engine, evenly over `_FEED_S`. Runs in a thread of its own."""
+        """Give all jobs to the engine at an even pace. Runs in a thread of its own."""
         import httpx  # noqa: PLC0415
 
-        ticks = round(_FEED_S / _TICK_S)
+        ticks = max(1, round(self.jobs / _JOBS_PER_S / _TICK_S))
         with httpx.Client(base_url=self.engine_url, timeout=10) as client:
             begun = time.monotonic()
             for tick in range(ticks):
                 for job_type, percent, retries, variables in _MIX:
-                    count = _JOBS * percent // 100 // ticks
+                    count = self.jobs * percent // 100 // ticks
                     body = {"type": job_type, "count": count, "variables": variables, "retries": retries}
                     client.post("/local/jobs", json=body).raise_for_status()
                 time.sleep(max(0.0, begun + (tick + 1) * _TICK_S - time.monotonic()))
@@ -115,15 +117,18 @@ class Demo:
         ready = [process for pool in status.pools for process in pool.processes if process.state == "ready"]
         if ready and self._killed is None:
             victim = max(ready, key=lambda process: (process.busy, process.jobs))
+            if victim.busy == 0 and self.elapsed_s < _KILL_BY_S:
+                # Nothing to hand back; the next look may find more.
+                return
             self._killed = victim.pid
-            os.kill(victim.pid, signal.SIGKILL)
             self._note(f"the demo kills worker {victim.index}, process {victim.pid}, with SIGKILL")
+            os.kill(victim.pid, signal.SIGKILL)
 
     @property
     def is_settled(self) -> bool:
         """Whether every job has come to its end."""
         account = self.account()
-        return account["created"] >= _JOBS and account["waiting"] == 0 and account["in_flight"] == 0
+        return account["created"] >= self.jobs and account["waiting"] == 0 and account["in_flight"] == 0
 
     def _hear(self, event: dict[str, Any]) -> None:
         back, other = event.get("handed_back", 0), event.get("requeued", 0)
@@ -140,6 +145,7 @@ class Demo:
 
 def demo(
     examples: Annotated[Path, typer.Argument(help="Handlers to run.")] = Path("examples"),
+    jobs: Annotated[int, typer.Option(min=4_000, help="Jobs to feed, at 4,000 a second; a multiple of 4,000.")] = _JOBS,
 ) -> None:
     """Show a fleet at work: feed it jobs of several types, kill one of its workers, and check the account."""
     from jobfleet.cli.demo_view import account_verdict, open_view  # noqa: PLC0415
@@ -148,13 +154,13 @@ def demo(
         complain(f"{examples} does not exist; run this in a clone of jobfleet, or name a folder of handlers")
         raise typer.Exit(ExitCode.USAGE)
     with tempfile.TemporaryDirectory(prefix="jobfleet-demo-") as folder:
-        show = Demo(examples, Path(folder))
+        show = Demo(examples, Path(folder), jobs)
         try:
             with open_view() as view:
                 _watch(show, view)
                 code = _stop(show)
                 view.finish(show.notes)
-            verdict = account_verdict(show.account(), _JOBS)
+            verdict = account_verdict(show.account(), jobs)
             replaced = any("is replaced by" in note for note in show.notes)
         finally:
             show.fleet.kill()
@@ -178,7 +184,7 @@ def _watch(show: Demo, view: Any) -> None:
                 for thread in threads:
                     thread.start()
             account = show.account()
-            if account["created"] >= _JOBS * _KILL_AFTER:
+            if account["created"] >= show.jobs * _KILL_AFTER:
                 show.kill_busiest(status)
             view.update(show.elapsed_s, status, account, show.notes)
             if show.is_settled:

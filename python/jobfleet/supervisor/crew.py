@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
 from jobfleet.config.model import PoolPlan
+from jobfleet.supervisor.core import read_status
 from jobfleet.supervisor.lifecycle import Reason, WorkerState
 from jobfleet.supervisor.log import Level
 from jobfleet.supervisor.output import Output
@@ -225,8 +226,9 @@ class Crew:
         left = record.state is WorkerState.DRAINING and how.status == 0
         who = f"worker process {record.pid}" if record.pid else "a worker process"
         why = f": {record.error}" if record.error else ""
+        jobs = self._jobs_done(record)
         self._bury(record, Reason.LEFT if left else Reason.DIED, f"{who} {how}{why}")
-        self._replace(record.index)
+        self._replace(record.index, jobs)
         if not left:
             self._teller.say(Level.WARNING, f"worker {record.index} {how}", pid=record.pid, error=record.error)
         self._publish("worker_died", record, reason=str(how))
@@ -242,12 +244,19 @@ class Crew:
         self._around.loop.call_soon(record.output.finish)
         self._owner.crew_changed()
 
-    def _replace(self, index: int) -> None:
+    def _jobs_done(self, record: Worker) -> int:
+        """Asked only where the answer matters: it costs more than the rest of a replacement."""
+        if self._is_leaving or not self._policy.has_streak(record.index):
+            return 0
+        status = read_status(self._around.core.status())
+        return next((worker.jobs for worker in status.workers if worker.worker == record.id), 0)
+
+    def _replace(self, index: int, jobs: int = 0) -> None:
         """Decide when the worker of `index` is replaced, and count that as a restart."""
         if self._is_leaving:
             return
         self._restarts[index] += 1
-        verdict = self._policy.died(index, time.monotonic())
+        verdict = self._policy.died(index, time.monotonic(), jobs)
         if verdict.opened is not None:
             for other in [other for other in self._timers if other != index]:
                 self._timers.pop(other).cancel()

@@ -9,8 +9,10 @@ from jobfleet.supervisor.lifecycle import Reason
 
 FIRST_PAUSE_S: Final = 0.1
 LONGEST_PAUSE_S: Final = 30.0
-# A life of this length ends the streak of deaths before it.
+# A life of this length, or of this many jobs, ends the streak of deaths before it: that is an accident, and no
+# crash loop whose forks cost more than its workers do.
 HEALTHY_S: Final = 60.0
+HEALTHY_JOBS: Final = 1000
 # Starts that fail in a row, with nobody ready, before a pool is called degraded.
 START_FAILURES: Final = 3
 # Deaths in a row of each index, with nobody ready, before a pool is called degraded.
@@ -26,9 +28,9 @@ class Backoff:
         self._random = random
         self.streak = 0
 
-    def died(self, lived_s: float) -> float:
-        """Seconds to wait before the replacement of what lived for `lived_s` since it was ready."""
-        self.streak = 1 if lived_s >= HEALTHY_S else self.streak + 1
+    def died(self, lived_s: float, jobs: int = 0) -> float:
+        """Seconds to wait before the replacement of what lived for `lived_s` since it was ready, and did `jobs`."""
+        self.streak = 1 if lived_s >= HEALTHY_S or jobs >= HEALTHY_JOBS else self.streak + 1
         if self.streak == 1:
             return 0.0
         # The exponent is bounded because a float is.
@@ -68,12 +70,16 @@ class RestartPolicy:
         alive = ready_at is not None and now_s - ready_at >= PROBATION_S
         return self._close() if alive and self.breaker is Reason.DIES_WORKING else False
 
-    def died(self, index: int, now_s: float) -> Verdict:
-        """A worker died that nobody had told to go."""
+    def has_streak(self, index: int) -> bool:
+        """Whether it matters how many jobs this index's worker has done."""
+        return self._backoff[index].streak > 0
+
+    def died(self, index: int, now_s: float, jobs: int = 0) -> Verdict:
+        """A worker died that nobody had told to go, after so many jobs."""
         ready_at, self._ready_at[index] = self._ready_at[index], None
         if ready_at is None:
             self._start_failures += 1
-        delay_s = self._backoff[index].died(0.0 if ready_at is None else now_s - ready_at)
+        delay_s = self._backoff[index].died(0.0 if ready_at is None else now_s - ready_at, jobs)
         opened = self._judge()
         if opened is not None:
             self.breaker, self._probe = opened, index
