@@ -48,6 +48,10 @@ def main() -> int:
     report = Report(machine.facts())
     if report.machine["debug_build"]:
         print("jobfleet._core is a debug build: these figures mean nothing (make build)")
+    if report.machine["load_before"] > 0.5:
+        print(
+            f"other programs are at work (load {report.machine['load_before']}): rates, and shares of them, are unsure"
+        )
     with Engine() as engine:
         bench = Bench(engine, report, given.seconds or (3 if quick else 5), given.rounds or (2 if quick else 3))
         for row in rows:

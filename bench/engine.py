@@ -31,6 +31,8 @@ class Engine:
         self.url = f"http://127.0.0.1:{int(self._process.stdout.readline())}"
         self.tree = Tree(self._process.pid)
         self._http = httpx.Client(base_url=self.url, timeout=60)
+        self._endless: dict[str, Json] = {}
+        self._faults: list[Json] = []
         return self
 
     def __exit__(
@@ -41,27 +43,39 @@ class Engine:
 
     def reset(self) -> None:
         """Forget every job, and behave again."""
-        self._ask("DELETE", "/local/faults")
+        self._endless, self._faults = {}, []
         self._ask("POST", "/local/reset")
+
+    def begin(self) -> None:
+        """Forget every job and count anew for the next client; endless types and faults stay."""
+        self._ask("POST", "/local/reset")
+        self._ask("POST", "/local/faults", {"faults": self._faults})
+        for body in self._endless.values():
+            self._ask("POST", "/local/endless", body)
 
     def endless(self, job_type: str, variables: Json | None = None) -> None:
         """From now on there is always another job of this type."""
-        self._ask(
-            "POST", "/local/endless", {"type": job_type, "variables": PAYLOAD if variables is None else variables}
-        )
+        body = {"type": job_type, "variables": PAYLOAD if variables is None else variables}
+        self._endless[job_type] = body
+        self._ask("POST", "/local/endless", body)
 
     def push(self, job_type: str, count: int, variables: Json | None = None) -> None:
         """Add jobs."""
         body = {"type": job_type, "count": count, "variables": PAYLOAD if variables is None else variables}
         self._ask("POST", "/local/jobs", body)
 
-    def faults(self, **settings: object) -> None:
-        """Misbehave from now on."""
-        self._ask("POST", "/local/faults", settings)
+    def delay(self, latency_ms: int) -> None:
+        """Answer everything so much later from now on."""
+        self._faults = [{"fault": "latency", "latency_ms": latency_ms}]
+        self._ask("POST", "/local/faults", {"faults": self._faults})
 
     def account(self) -> Json:
         """What became of the jobs since the last reset."""
         return dict(self._ask("GET", "/account").json())
+
+    def latency(self) -> Json:
+        """Percentiles of the jobs completed since the last reset: `available_us` and `held_us`."""
+        return dict(self._ask("GET", "/local/latency").json())
 
     def completed(self) -> int:
         """Jobs completed since the last reset."""

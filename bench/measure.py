@@ -31,22 +31,21 @@ class Figures:
     start_s: float | None = None
     """From the start of its process to the first completed job."""
     latency_us: Json | None = None
+    """From activation to completion, as the engine saw it."""
 
     def as_json(self) -> Json:
         """The figures that there are."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
-def run_client(
-    command: Command, engine: Engine, seconds: float, inspect: Callable[[Client], Json | None] | None = None
-) -> Figures:
-    """Run a client for a while; `inspect` looks at it while it works and gives its latencies."""
-    before = engine.completed()
+def run_client(command: Command, engine: Engine, seconds: float) -> Figures:
+    """Run a client for a while."""
+    engine.begin()
     with Client(command, engine) as client:
 
         def works(account: Json) -> bool:
             client.check()
-            return int(account["completed"]) > before
+            return int(account["completed"]) > 0
 
         engine.wait(works, f"{command.name} completes a job (see {client.log})", 60)
         start_s = time.monotonic() - client.started
@@ -62,14 +61,14 @@ def run_client(
             engine_us=(engine_cpu_after - engine_cpu) / done * 1e6,
             memory_mb=client.tree.pss_mb(),
             start_s=start_s,
-            latency_us=inspect(client) if inspect else None,
+            latency_us=engine.latency()["held_us"],
         )
 
 
 def run_limit(engine: Engine, seconds: float, *options: object, name: str = "bare loop") -> Figures:
     """Run the bare loop."""
+    engine.begin()
     cpu = engine.tree.cpu_s()
-    before = engine.completed()
     command = [LIMIT, "--url", engine.url, "--seconds", seconds, *options]
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=True, timeout=120)
     said = json.loads(done.stdout)
@@ -79,8 +78,8 @@ def run_limit(engine: Engine, seconds: float, *options: object, name: str = "bar
         client=name,
         jobs_per_s=said["jobs_per_s"],
         cpu_us=said["cpu_us_per_job"],
-        engine_us=(engine.tree.cpu_s() - cpu) / max(engine.completed() - before, 1) * 1e6,
-        latency_us=said["latency_us"],
+        engine_us=(engine.tree.cpu_s() - cpu) / max(engine.completed(), 1) * 1e6,
+        latency_us=engine.latency()["held_us"],
     )
 
 

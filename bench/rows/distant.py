@@ -8,7 +8,7 @@ ROW = "25 ms away"
 
 def run(bench: Bench) -> None:
     bench.engine.endless("noop")
-    bench.engine.faults(latency_ms=25)
+    bench.engine.delay(25)
     limit, fleet = bench.alternate(
         lambda: bench.limit("--lanes", 512, "--polls", 2, name="bare loop, 512 lanes"),
         bench.fleet("noop", 2, "jobfleet, 2 processes"),

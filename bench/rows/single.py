@@ -14,7 +14,10 @@ def run(bench: Bench) -> None:
             bench.engine.push("noop", 1)
             bench.engine.wait(lambda account, n=number: account["completed"] >= n, "the job is completed", 10, 0.001)  # type: ignore[misc]
         seen = fleet.type("noop")
+    available = bench.engine.latency()["available_us"]["p50"] / 1000
     inside = seen["wait_us"]["p50"] + seen["run_us"]["p50"]
     report = bench.report
     report.mark(Mark("one job: received to handler's end, median", inside, "µs", at_most=100, stretch=50))
     report.mark(Mark("one job: received to outcome answered, median", seen["latency_us"]["p50"], "µs"))
+    text = "one job: available to completed at the engine, median"
+    report.mark(Mark(text, available, "ms", at_most=1, stretch=0.5))

@@ -22,4 +22,4 @@ def _many_types(bench: Bench, count: int) -> None:
     for number in range(count):
         bench.engine.endless(f"noop-{number}")
     fleet = Fleet(bench.engine, "many", 2, f"jobfleet, {count} types", {"BENCH_TYPES": str(count)})
-    bench.report.add(f"{count} types", fleet.figures(bench.seconds, "noop-0"))
+    bench.report.add(f"{count} types", fleet.figures(bench.seconds))

@@ -2,6 +2,8 @@
 
 from typing import Final, final
 
+__all__ = ["DEBUG_BUILD", "Core", "Link", "LocalEngine"]
+
 DEBUG_BUILD: Final[bool]
 """True when the extension was built without optimisation; rates measured with it mean nothing."""
 
@@ -71,7 +73,8 @@ class Core:
 class Link:
     """A worker process's end of the link: takes jobs, settles outcomes, without needing the GIL while it waits.
 
-    Jobs are told apart by `(lane, number)`: the index of the lane and the job's number in it.
+    Jobs are told apart by `(lane, number)`: the index of the lane and the job's number in it. Every method but
+    `close_after_fork` raises `RuntimeError` in a process that was forked after the link was opened.
     """
 
     def __new__(cls, link_fd: int, recorder_fd: int, lanes: list[tuple[str, int]]) -> Link:
@@ -97,7 +100,10 @@ class Link:
         """
 
     def try_take(self, lane: int) -> tuple[int, int, int, bytes] | None:
-        """Start the lane's next job in a free slot, `(slot, number, type_index, job)`, or None at once."""
+        """Start the lane's next job in a free slot, `(slot, number, type_index, job)`, or None at once.
+
+        Call it until it returns None: from then on `wake_fd` tells when another call is worth it.
+        """
 
     def wake_fd(self, lane: int) -> int:
         """A descriptor (eventfd) that becomes readable when `try_take` is worth a call or `drained` changed.
@@ -106,7 +112,11 @@ class Link:
         """
 
     def complete(self, lane: int, slot: int, number: int, variables: bytes | None, result: bytes | None = None) -> None:
-        """Settle as completed with `variables` (a JSON object) and `result` (the engine's own shape)."""
+        """Settle as completed with `variables` (a JSON object) and `result` (the engine's own shape).
+
+        This and the other three send nothing when the slot does not run that job any more. They raise `ValueError`
+        for a lane, slot or number that never was, and for an outcome over 64 MiB, which leaves the job running.
+        """
 
     def fail(
         self,

@@ -165,6 +165,15 @@ def test_pool_that_does_not_load_leaves_the_other_pools_alone(run_fleet: RunFlee
     assert "absent_module_of_nobody" in pools["bad"]["reason"]
 
 
+def test_job_type_of_two_pools_is_refused_to_the_second_one(run_fleet: RunFleet, tmp_path: Path) -> None:
+    (tmp_path / "other.py").write_text("from jobfleet import handler\n@handler('noop')\ndef other(job): ...\n")
+    (tmp_path / "fleet.toml").write_text('processes = 1\n[pools.other]\nhandlers = ["other.py"]\n')
+    fleet = run_fleet(NOOP, "--config", "fleet.toml").wait_running()
+    states = sorted(pool["state"] for pool in fleet.status()["pools"])
+    assert states == ["degraded", "ready"]
+    assert "'noop' is handled by pool" in fleet.wait_for_line("leave it to one of them")["message"]
+
+
 def test_workers_do_not_inherit_the_engines_credentials(run_fleet: RunFleet) -> None:
     source = """
         import os

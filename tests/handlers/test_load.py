@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from jobfleet import Job
@@ -40,10 +39,14 @@ def test_files_of_one_name_are_two_modules(write: Write) -> None:
     assert str(call(loaded, "two")).startswith("handlers_")
 
 
-def test_file_named_like_a_module_of_the_standard_library_does_not_shadow_it(write: Write) -> None:
-    write("queue.py", handler_of("q", "import queue; return queue.__name__"))
-    assert str(load(["queue.py"]).handlers[0].name).startswith("queue_")
-    assert sys.modules["queue"].__file__ != str(Path("queue.py").resolve())
+def test_file_named_like_a_module_of_the_standard_library_does_not_hide_it(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "queue", raising=False)
+    write("queue.py", handler_of("q", "import queue; return hasattr(queue, 'SimpleQueue')"))
+    loaded = load(["queue.py"])
+    assert loaded.handlers[0].name.startswith("queue_")
+    assert call(loaded, "q") is True
 
 
 def test_file_whose_name_is_no_identifier_loads(write: Write) -> None:
@@ -106,6 +109,12 @@ def test_dotted_module_is_searched_from_the_current_folder(write: Write) -> None
     write("app/__init__.py", "")
     write("app/jobs.py", handler_of("work"))
     assert load(["app.jobs"]).handlers[0].name == "app.jobs:work"
+
+
+def test_handlers_in_a_folder_find_packages_of_the_current_one(write: Write) -> None:
+    write("app/__init__.py", "RATE = 7")
+    write("jobs/pay.py", "from app import RATE\n" + handler_of("pay", "return RATE"))
+    assert call(load(["jobs/pay.py"]), "pay") == 7
 
 
 def test_several_targets_keep_their_order(write: Write) -> None:

@@ -118,7 +118,7 @@ class Stage:
         self.reaper = Reaper(loop, self.log.error)
         self.reaper.start()
         self.around = Surroundings(
-            self.core, self.reaper, loop, self.log, _Poke(self._changed), self.spawn, self._changed.set
+            self.core, self.reaper, loop, self.log, _Poke(self._changed), self.spawn, {}, self._changed.set
         )
 
     def spawn(self) -> Spawned:

@@ -41,6 +41,8 @@ def main() -> None:
         for fd in fds:
             os.close(fd)
         control.send(reply)
+        if "dies-after-fork" in script and forks == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def load(script: list[str]) -> bytes:

@@ -149,3 +149,24 @@ def test_slow_listener_does_not_stop_the_fleet(fleet: RunningFleet) -> None:
         victims = fleet.worker_pids()
         os.kill(victims[0], 9)
         until(lambda: len(fleet.worker_pids()) == 2 and victims[0] not in fleet.worker_pids(), fleet)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_other_users_are_not_answered_even_where_the_mode_lets_them_in(fleet: RunningFleet) -> None:
+    fleet.status()
+    fleet.socket.parent.chmod(0o755)
+    fleet.socket.chmod(0o666)
+    program = (
+        "import socket, sys\n"
+        "client = socket.socket(socket.AF_UNIX)\n"
+        "client.connect(sys.argv[1])\n"
+        "client.sendall(b'GET /healthz HTTP/1.1\\r\\nHost: fleet\\r\\nConnection: close\\r\\n\\r\\n')\n"
+        "print(client.recv(100))\n"
+    )
+    command = ["/usr/bin/env", "python3", "-c", program, str(fleet.socket)]
+    own = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=True)
+    assert "200 OK" in own.stdout
+    other = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=False, user=65534)
+    assert "200 OK" not in other.stdout
+    assert other.stdout == "b''\n" or "ConnectionResetError" in other.stderr or "BrokenPipeError" in other.stderr
+    fleet.socket.chmod(0o600)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
 import stat
@@ -58,6 +59,16 @@ def test_living_fleet_keeps_its_socket_and_is_named(folder: Path) -> None:
         holder.wait()
         assert (folder / "s").exists()
         ControlSocket(folder / "s").close()
+
+
+def test_fleet_that_is_about_to_listen_has_the_socket_already(folder: Path) -> None:
+    with open(folder / "s.lock", "w") as lock:
+        lock.write("4711")
+        lock.flush()
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(SocketInUse, match="process 4711 has"):
+            ControlSocket(folder / "s")
+    ControlSocket(folder / "s").close()
 
 
 def test_socket_that_somebody_listens_on_without_the_lock_is_not_stolen(folder: Path) -> None:

@@ -47,6 +47,29 @@ def died(pid: int) -> Callable[[Json], bool]:
     return lambda record: record.get("pid") == pid and record["source"].startswith("pool ")
 
 
+def test_last_words_of_a_worker_are_attributed_to_it(run_fleet: RunFleet) -> None:
+    fleet = run_fleet(
+        """
+        import os, time
+        from jobfleet import Job, handler
+
+        @handler("last")
+        def last(job: Job) -> dict:
+            print("printed by", os.getpid(), flush=True)
+            # What is printed within a job leaves with the next flush of the link.
+            time.sleep(0.2)
+            os.write(1, b"written by %d\\n" % os.getpid())
+            os.kill(os.getpid(), 9)
+        """,
+        "--processes",
+        "1",
+    ).wait_running()
+    fleet.push("last")
+    for words in ("printed by", "written by"):
+        record = fleet.wait_for_line(words)
+        assert record["source"] == "default/" + record["message"].split()[-1]
+
+
 @pytest.mark.parametrize(
     ("how", "said"),
     [
@@ -200,3 +223,26 @@ def test_pool_whose_handlers_kill_every_worker_is_degraded_and_recovers(run_flee
         while len(fleet.worker_pids()) < 2:
             next(lines)
         assert client.get("/readyz").status_code == 200
+
+
+def test_start_hook_that_raises_is_told_with_its_place_and_tried_again_slowly(run_fleet: RunFleet) -> None:
+    fleet = run_fleet(
+        """
+        from jobfleet import Job, handler, on_start
+
+        @on_start
+        def connect() -> None:
+            raise ConnectionError("no database")
+
+        @handler("noop")
+        def noop(job: Job) -> dict:
+            return {}
+        """,
+        "--processes",
+        "1",
+    )
+    told = fleet.wait_for_line("cannot start")["message"]
+    assert "no database" in told
+    assert "handlers.py" in told
+    fleet.wait_for_line("degraded")
+    assert fleet.stop() == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 
@@ -57,6 +58,15 @@ def push(engine: object, job_type: str, **variables: object) -> None:
     body = {"type": job_type, "count": 1, "variables": variables, "retries": 3}
     url = f"http://127.0.0.1:{engine.port}/local/jobs"  # type: ignore[attr-defined]
     httpx.post(url, json=body, timeout=30).raise_for_status()
+
+
+def job(engine: object, job_type: str) -> dict[str, object]:
+    """The engine's only job of a type."""
+    import httpx
+
+    url = f"http://127.0.0.1:{engine.port}/local/jobs?type={job_type}"  # type: ignore[attr-defined]
+    (found,) = httpx.get(url, timeout=30).raise_for_status().json()["jobs"]
+    return dict(found)
 
 
 def run_against(run_fleet: RunFleet, engine: object, *options: str) -> RunningFleet:
@@ -117,6 +127,9 @@ def test_handler_that_outlives_the_grace_period_is_killed_and_its_job_handed_bac
     fleet.wait_for_line("the grace period of 1 s is over: 1 running job")
     final = account(engine)
     assert (final["handed_back"], final["incidents"], final["expired"], final["waiting"]) == (1, 0, 0, 1)
+    left = job(engine, "stubborn")
+    assert left["retries"] == 3
+    assert "grace period of 1 s is over" in str(left["message"])
 
 
 def test_second_signal_ends_the_fleet_at_once_and_says_what_that_costs(run_fleet: RunFleet, engine: object) -> None:
@@ -125,10 +138,15 @@ def test_second_signal_ends_the_fleet_at_once_and_says_what_that_costs(run_fleet
     fleet.wait_for_line("started in")
     fleet.signal(signal.SIGTERM)
     fleet.wait_for_line("draining")
-    fleet.signal(signal.SIGTERM)
+    while not any("second SIGTERM" in record["message"] for record in list(fleet.records)):
+        # One that follows at once is taken for an echo of the first.
+        fleet.signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            fleet.process.wait(0.1)
     assert fleet.wait_exit() == ExitCode.FORCED
     assert "1 running job" in fleet.wait_for_line("second SIGTERM")["message"]
     assert account(engine)["handed_back"] == 1
+    assert "second SIGTERM" in str(job(engine, "stubborn")["message"])
 
 
 def test_status_counts_the_grace_period_down(run_fleet: RunFleet, engine: object) -> None:
@@ -176,3 +194,18 @@ def test_hangup_is_answered_with_what_this_version_cannot_do(run_fleet: RunFleet
     fleet.signal(signal.SIGHUP)
     fleet.wait_for_line("cannot reload")
     assert fleet.stop() == ExitCode.OK
+
+
+def test_polls_of_an_engine_that_does_not_notice_departed_clients_are_waited_for(run_fleet: RunFleet) -> None:
+    from jobfleet._core import LocalEngine
+
+    engine = LocalEngine(b'{"port": 0, "dialect": "8.6"}')
+    fleet = run_against(run_fleet, engine, "--processes", "1")
+    fleet.wait_for(lambda record: record.get("engine") == "up")
+    while fleet.status()["totals"]["held_polls"] < 2:
+        time.sleep(0.01)
+    assert fleet.stop() == ExitCode.OK
+    fleet.wait_for_line("waiting for 2 held polls, at most 3 s")
+    push(engine, "slow")
+    assert job(engine, "slow")["state"] == "waiting"
+    engine.stop()

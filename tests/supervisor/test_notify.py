@@ -36,7 +36,19 @@ def test_start_and_end_of_a_fleet_are_told(
         fleet = run_fleet(NOOP, "--processes", "1", environ={"NOTIFY_SOCKET": address})
         assert manager.recv(4096).decode() == "READY=1\nSTATUS=running 1 job type in 1 worker process"
         assert fleet.stop() == 0
-        assert manager.recv(4096).decode() == "STOPPING=1\nSTATUS=draining: SIGTERM"
+        last = ""
+        while not last.startswith("STOPPING"):
+            last = manager.recv(4096).decode()
+        assert last == "STOPPING=1\nSTATUS=draining: SIGTERM"
+
+
+def test_manager_reads_that_the_engine_is_down(run_fleet: Callable[..., RunningFleet], tmp_path: Path) -> None:
+    address = str(tmp_path / "n")
+    with listen(address) as manager:
+        options = ("--processes", "1", "--engine", "camunda+http://127.0.0.1:1")
+        run_fleet(NOOP, *options, environ={"NOTIFY_SOCKET": address})
+        while (told := manager.recv(4096).decode()) != "STATUS=running; the engine is down":
+            assert told
 
 
 def test_nothing_is_told_without_a_manager() -> None:

@@ -29,9 +29,9 @@ def captured(feed: Callable[[int], None]) -> list[dict[str, object]]:
     reader.start()
 
     async def run() -> None:
-        log = Log("json", Writer(outer))
+        writer = Writer(outer)
         pipe, end = os.pipe()
-        output = Output(pipe, log, asyncio.get_running_loop())
+        output = Output(pipe, Log("json", writer), asyncio.get_running_loop())
         output.start("mail/7")
 
         def write() -> None:
@@ -40,7 +40,7 @@ def captured(feed: Callable[[int], None]) -> list[dict[str, object]]:
 
         await asyncio.to_thread(write)
         output.finish()
-        log.close()
+        assert writer.close(30)
 
     asyncio.run(run())
     os.close(outer)
@@ -82,9 +82,10 @@ def test_line_without_end_does_not_grow_in_memory() -> None:
 
 def test_flooding_worker_is_never_blocked_by_a_log_that_nobody_reads() -> None:
     inner, outer = os.pipe()
+    writer = Writer(outer)
 
     async def run() -> Output:
-        log = Log("json", Writer(outer))
+        log = Log("json", writer)
         pipe, end = os.pipe()
         output = Output(pipe, log, asyncio.get_running_loop())
         output.start("mail/7")
@@ -104,6 +105,7 @@ def test_flooding_worker_is_never_blocked_by_a_log_that_nobody_reads() -> None:
     assert output.account.dropped_total > 15 * BUDGET_BYTES // 1000
     assert output.account.pending_bytes <= BUDGET_BYTES
     os.close(inner)
+    assert writer.close(30)
     os.close(outer)
 
 
@@ -122,7 +124,7 @@ def test_dropped_lines_are_counted_in_the_log_once_there_is_room() -> None:
     while account.pending_bytes > BUDGET_BYTES // 2:
         threading.Event().wait(0.001)
     log.line(Level.INFO, "mail/7", "after", {}, account)
-    log.close()
+    assert writer.close(30)
     os.close(outer)
     reader.join(30)
     *_, told, last = [json.loads(piece) for piece in pieces[0].splitlines()]
@@ -139,6 +141,7 @@ def test_one_source_that_floods_leaves_room_for_the_others() -> None:
     assert writer.put(b"mine\n", other)
     assert not writer.close(0.01)
     os.close(inner)
+    assert writer.close(30)
     os.close(outer)
 
 
@@ -153,9 +156,10 @@ def test_log_without_a_reader_does_not_stop_the_writer() -> None:
 
 def test_text_line_has_level_source_and_fields() -> None:
     inner, outer = os.pipe()
-    log = Log("text", Writer(outer))
+    writer = Writer(outer)
+    log = Log("text", writer)
     log.warning("worker 0 died\nwith a second line", pid=7, why="signal 9", empty=None)
-    log.close()
+    assert writer.close(30)
     os.close(outer)
     first, second = read_all(inner).decode().splitlines()
     assert first.endswith('warning fleet  worker 0 died pid=7 why="signal 9"')
@@ -164,9 +168,10 @@ def test_text_line_has_level_source_and_fields() -> None:
 
 def test_fields_of_a_handler_cannot_hide_what_the_fleet_says() -> None:
     inner, outer = os.pipe()
-    log = Log("json", Writer(outer))
+    writer = Writer(outer)
+    log = Log("json", writer)
     log.line(Level.INFO, "mail/7", "said", {"level": "fake", "source": "fake", "amount": 3}, Account())
-    log.close()
+    assert writer.close(30)
     os.close(outer)
     record = json.loads(read_all(inner))
     assert (record["level"], record["source"], record["amount"]) == ("info", "mail/7", 3)

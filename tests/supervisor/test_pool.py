@@ -138,6 +138,19 @@ def test_worker_whose_zygote_dies_before_the_fork_is_asked_for_again(act: Act, t
     act(play, "dies-at-second-fork")
 
 
+def test_answers_of_a_zygote_that_died_since_still_count(act: Act) -> None:
+    async def play(stage: Stage, pool: Pool) -> None:
+        await stage.until(lambda: len(stage.core.named("add_worker")) == 2)
+        assert pool.zygote_pid is not None
+        # The loop reads nothing until the zygote is dead, and then hears of its death first.
+        os.waitid(os.P_PID, pool.zygote_pid, os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222
+        stage.reaper.sweep()
+        assert len([worker for worker in pool.crew if worker.pid]) == 2
+        assert stage.core.named("worker_dead") == []
+
+    act(play, "dies-after-fork")
+
+
 def test_fork_that_fails_is_a_death_before_the_start(act: Act) -> None:
     async def play(stage: Stage, pool: Pool) -> None:
         await staffed(stage, pool)

@@ -224,6 +224,20 @@ import subprocess
     assert worker.core.outcome(worker.core.give()).variables == {"status": 1, "mask": 0}
 
 
+def test_files_of_the_users_folder_do_not_hide_the_standard_library(tmp_path: Path) -> None:
+    for name in ("signal", "argparse", "asyncio", "queue", "selectors"):
+        (tmp_path / f"{name}.py").write_text("raise AssertionError")
+    (tmp_path / "neighbour.py").write_text("X = 1")
+    (tmp_path / "handlers.py").write_text(f"import asyncio, neighbour, queue\n{NOOP}    return {{'x': neighbour.X}}\n")
+    zygote = Zygote(tmp_path)
+    try:
+        assert zygote.load("handlers.py")["op"] == "loaded"
+        worker = zygote.fork().wait_ready()
+        assert worker.core.outcome(worker.core.give()).variables == {"x": 1}
+    finally:
+        zygote.close()
+
+
 def test_wrong_supervisor_ends_the_zygote(zygote: Zygote) -> None:
     zygote.send(
         {"op": "load", "pool": "p", "generation": 1, "handlers": ["handlers.py"], "slots": None, "supervisor_pid": 1}

@@ -139,7 +139,7 @@ class Demo:
 
 
 def demo(
-    examples: Annotated[Path, typer.Argument(help="Handlers to run.")] = Path("examples/shop.py"),
+    examples: Annotated[Path, typer.Argument(help="Handlers to run.")] = Path("examples"),
 ) -> None:
     """Show a fleet at work: feed it jobs of several types, kill one of its workers, and check the account."""
     from jobfleet.cli.demo_view import account_verdict, open_view  # noqa: PLC0415

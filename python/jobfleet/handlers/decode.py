@@ -55,8 +55,9 @@ def decode_again(decode: Decode, declared: Any, raw: bytes, error: Exception) ->
         except Exception as still:
             error = still
             member = _MEMBER.match(_split(error)[1])
-            if member is None or member[1] == "variables" or document.pop(member[1], None) is None:
+            if member is None or member[1] == "variables" or member[1] not in document:
                 break
+            del document[member[1]]
     raise BadVariables(_misfit(declared, error)) from None
 
 

@@ -8,10 +8,16 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import spec_from_file_location
 from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from importlib.abc import Loader, MetaPathFinder
+else:
+    # The import system asks for methods, not for these classes, and their module imports half of the library.
+    Loader = MetaPathFinder = object
 
 
 class HandlerFinder(MetaPathFinder):
@@ -22,6 +28,7 @@ class HandlerFinder(MetaPathFinder):
         self._folders: dict[str, str] = {}
         self._names: dict[str, str] = {}
         self._packages: dict[str, str] = {}
+        self._searched: set[str] = set()
 
     def reserve_file(self, name: str, file: str) -> None:
         """Module `name` is `file`, wherever `sys.path` points."""
@@ -43,6 +50,10 @@ class HandlerFinder(MetaPathFinder):
     def folder_of(self, package: str, folder: str) -> str:
         """The folder that outermost package `package` is: `folder`, unless another one came first."""
         return self._packages.setdefault(package, folder)
+
+    def searched(self, folders: list[str]) -> None:
+        """These folders of `sys.path` are there for handlers; they cannot hide the standard library."""
+        self._searched.update(folders)
 
     def forget(self) -> None:
         """Forget every name, as tests need it; modules that are imported stay."""
@@ -68,6 +79,8 @@ class HandlerFinder(MetaPathFinder):
             spec = ModuleSpec(fullname, None, is_package=True)
             spec.submodule_search_locations = [self._folders[fullname]]
             return spec
+        if path is None and fullname in sys.stdlib_module_names:
+            path = [folder for folder in sys.path if folder not in self._searched]
         spec_found = PathFinder.find_spec(fullname, path, target)
         if spec_found is None or not spec_found.has_location or spec_found.origin is None:
             return spec_found

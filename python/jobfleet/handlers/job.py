@@ -1,6 +1,6 @@
 """The job as a handler sees it: one Struct, decoded once, straight from the engine's bytes."""
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic
 
 import msgspec
 
@@ -8,16 +8,20 @@ from jobfleet.handlers.log import JobLog
 from jobfleet.handlers.state import State
 
 if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
     from jobfleet.handlers.context import Context
 
+    T = TypeVar("T", default=dict[str, Any])
     _Context = Context | None
     _Number = int
 else:
+    from typing import TypeVar
+
+    T = TypeVar("T")
     # The decoder accepts nothing but null for these two, so that no engine can fill them.
     _Context = None
     _Number = None
-
-T = TypeVar("T")
 
 _Key = int | str | None
 """8.6 sends keys as numbers, later engines as strings."""

@@ -69,7 +69,7 @@ def load(paths: Sequence[str], slots: int | None = None) -> Loaded:
 def _import(target: Target) -> set[str]:
     """Import the modules of `target`; their names. At least one of them has to bring a handler."""
     mark = len(REGISTRY.handlers)
-    roots = [*target.search_first, *target.search_last]
+    roots = [*target.search_first, *target.search_last, os.getcwd()]
     for name in target.modules:
         try:
             importlib.import_module(name)

@@ -8,7 +8,10 @@ Names and `sys.path`:
   outermost package is searched first. Relative imports work.
 - A folder with `__init__.py` is that package with all its modules.
 - A folder without is a package too, named after the folder; its files import each other relatively or by bare name.
-- Anything else is a dotted module; the current folder is searched first.
+- Anything else is a dotted module, found from the current folder.
+
+The current folder is searched next, before what is installed. None of these folders hides a module of the standard
+library.
 
 Of a folder, tests (`test_*.py`, `*_test.py`, `conftest.py`), `setup.py` and `__main__.py` are left out.
 """
@@ -48,15 +51,18 @@ def resolve(given: str) -> Target:
         raise LoadError(f"{given} does not exist; {_nearest(path)}", path=given)
     if not all(part.isidentifier() for part in given.split(".")):
         raise LoadError(f"{given!r} is neither a file, nor a folder, nor the name of a module; correct it", path=given)
-    return Target(given, [given], [os.getcwd()])
+    return Target(given, [given])
 
 
 def search(targets: list[Target]) -> None:
-    """Extend `sys.path` as the targets need it; earlier targets are searched first."""
-    first = [folder for target in targets for folder in target.search_first]
+    """Extend `sys.path` as the targets need it; earlier targets are searched first, the current folder after them."""
+    first = [*(folder for target in targets for folder in target.search_first), os.getcwd()]
     last = [folder for target in targets for folder in target.search_last]
-    sys.path[:0] = [folder for folder in dict.fromkeys(first) if folder not in sys.path]
-    sys.path.extend(folder for folder in dict.fromkeys(last) if folder not in sys.path)
+    new = [folder for folder in dict.fromkeys(first) if folder not in sys.path]
+    sys.path[:0] = new
+    new += [folder for folder in dict.fromkeys(last) if folder not in sys.path]
+    sys.path.extend(folder for folder in new if folder not in sys.path)
+    FINDER.searched(new)
 
 
 def _file(given: str, path: str) -> Target:

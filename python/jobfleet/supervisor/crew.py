@@ -20,6 +20,8 @@ from jobfleet.supervisor.worker import Worker, new_life
 
 # A worker that says that its start failed leaves by itself; after this it is helped.
 _LEAVE_S: Final = 2.0
+# Dead workers whose last words may still be on their way.
+_REMEMBERED: Final = 64
 
 
 class Forker(Protocol):
@@ -55,6 +57,7 @@ class Crew:
         self._restarts = [0] * plan.processes
         self._is_leaving = False
         self.workers: dict[int, Worker] = {}
+        self._departed: dict[int, Worker] = {}
 
     def __iter__(self) -> Iterator[Worker]:
         return iter(sorted(self.workers.values(), key=lambda worker: worker.index))
@@ -73,6 +76,10 @@ class Crew:
     def is_broken(self) -> bool:
         """Whether a breaker is open."""
         return self._policy.breaker is not None
+
+    def recall(self, worker: int) -> Worker | None:
+        """A worker that lives or has died lately."""
+        return self.workers.get(worker) or self._departed.get(worker)
 
     def hire(self, pool_id: int) -> None:
         """Want a worker for every index, all of the core's pool `pool_id`."""
@@ -229,7 +236,9 @@ class Crew:
         self._around.core.worker_dead(record.id, what)
         record.life.leave(reason)
         record.clear_deadline()
-        del self.workers[record.id]
+        self._departed[record.id] = self.workers.pop(record.id)
+        if len(self._departed) > _REMEMBERED:
+            del self._departed[next(iter(self._departed))]
         self._around.loop.call_soon(record.output.finish)
         self._owner.crew_changed()
 

@@ -15,6 +15,10 @@ from jobfleet.supervisor.log import Log
 # The engine's answers to hand-backs are awaited this long once grace is over, and after a second signal.
 _HAND_BACK_S: Final = 5.0
 _FORCED_S: Final = 1.0
+# `timeout` and the like send a signal to the process and to its group: one wish that arrives twice.
+_ECHO_S: Final = 0.2
+# By then the core has let go of the polls that it need not wait for.
+_TELL_POLLS_S: Final = 0.1
 
 
 class Drainable(Protocol):
@@ -42,6 +46,7 @@ class Drain:
         self._log = log
         self._loop = loop
         self._finished = finished
+        self._began_at = 0.0
         self._ends_at: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._core_is_drained = False
@@ -53,17 +58,16 @@ class Drain:
         """Seconds until handlers are stopped; None while nothing drains."""
         return None if self._ends_at is None else max(0.0, self._ends_at - time.monotonic())
 
-    def begin(self, why: str, grace_s: float, hold_s: float | None) -> None:
-        """Stop to activate and let every worker leave."""
+    def begin(self, why: str, grace_s: float, hold_s: float) -> None:
+        """Stop to activate and let every worker leave. An engine holds a poll for `hold_s` at most."""
         status = read_status(self._core.status())
-        self._ends_at = time.monotonic() + grace_s
+        self._began_at = time.monotonic()
+        self._ends_at = self._began_at + grace_s
         self._core.stop_activation()
         self._pools.drain_pools()
         self._log.info(f"draining: {why}; {_running(status)} have {grace_s:g} s to finish")
-        if status.held_polls:
-            at_most_s = grace_s if hold_s is None else min(hold_s, grace_s)
-            self._log.info(f"waiting for {_polls(status)}, at most {at_most_s:g} s")
         self._timer = self._loop.call_later(grace_s, self._grace_over, grace_s)
+        self._loop.call_later(_TELL_POLLS_S, self._tell_polls, min(hold_s, grace_s))
         self.look()
 
     def core_drained(self) -> None:
@@ -76,8 +80,13 @@ class Drain:
         if self._ends_at is not None and self._core_is_drained and self._pools.is_gone:
             self._finish()
 
+    def signal_again(self, signal_name: str) -> None:
+        """Another signal while draining: end it at once, unless it is an echo of the first."""
+        if time.monotonic() - self._began_at >= _ECHO_S:
+            self.force(signal_name)
+
     def force(self, signal_name: str) -> None:
-        """A second signal: end it at once, and say what that costs."""
+        """End it at once, and say what that costs."""
         if self._outcome[0] is Reason.SECOND_SIGNAL:
             self._finish()
             return
@@ -87,6 +96,14 @@ class Drain:
             cost += f"; {_polls(status)} are abandoned, and jobs that they bring stay locked until their leases end"
         self._log.warning(f"second {signal_name}: ending at once; {cost}")
         self._give_up(f"the fleet was stopped by a second {signal_name}", Reason.SECOND_SIGNAL, _FORCED_S)
+
+    def _tell_polls(self, at_most_s: float) -> None:
+        """Polls are still held only where the engine would lose the next job to one that is abandoned."""
+        if self._is_over:
+            return
+        status = read_status(self._core.status())
+        if status.held_polls:
+            self._log.info(f"waiting for {_polls(status)}, at most {at_most_s:g} s")
 
     def _grace_over(self, grace_s: float) -> None:
         status = read_status(self._core.status())

@@ -2,41 +2,81 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
+from typing import Final
 
 import msgspec
 
 from jobfleet.supervisor import messages
-from jobfleet.supervisor.core import CoreLike
-from jobfleet.supervisor.hub import Hub
-from jobfleet.supervisor.log import Level, Log
+from jobfleet.supervisor.log import Level
 from jobfleet.supervisor.pool import Pool
+from jobfleet.supervisor.surroundings import Surroundings
 from jobfleet.supervisor.worker import Worker
 
 # Keys of jobs that one line of the log may name.
-_KEYS_SHOWN = 20
+_KEYS_SHOWN: Final = 20
+# Records of handlers that may wait here, and how many are written before others get their turn.
+_RECORDS_WAITING: Final = 20_000
+_RECORDS_A_TURN: Final = 100
+# How the core writes the beginning of such an event; written otherwise it would only lose its place in the queue.
+_LOG_EVENT: Final = b'{"event":"log"'
 
 
 class CoreEvents:
     """The supervisor's ear at the core."""
 
-    def __init__(self, core: CoreLike, pools: list[Pool], log: Log, hub: Hub, drained: Callable[[], None]) -> None:
-        self._core = core
+    def __init__(self, around: Surroundings, pools: list[Pool], drained: Callable[[], None]) -> None:
+        self._core = around.core
+        self._log = around.log
+        self._hub = around.hub
+        self._changed = around.changed
         self._pools = pools
-        self._log = log
-        self._hub = hub
         self._drained = drained
+        self._loop = around.loop
+        self._records: deque[bytes] = deque()
+        self._records_dropped = 0
+        self._is_recording = False
         self.engine_state = "unknown"
 
     def take(self) -> None:
-        """Hear everything that waits."""
+        """Hear everything that waits; records of handlers last and little by little, since they can come in floods."""
         for raw in self._core.take_events():
-            try:
-                event = messages.read_event(raw)
-            except msgspec.DecodeError as error:
-                self._log.warning(f"an event of the core is not understood: {error}")
-                continue
-            self._hear(event)
+            if not raw.startswith(_LOG_EVENT):
+                self._hear_raw(raw)
+            elif len(self._records) < _RECORDS_WAITING:
+                self._records.append(raw)
+            else:
+                self._records_dropped += 1
+        if self._records and not self._is_recording:
+            self._is_recording = True
+            self._loop.call_soon(self._take_records)
+
+    def finish(self) -> None:
+        """Hear all that is left: the fleet ends."""
+        self.take()
+        while self._records:
+            self._hear_raw(self._records.popleft())
+
+    def _take_records(self) -> None:
+        """Write some records; the loop serves everything else in between."""
+        for _ in range(min(_RECORDS_A_TURN, len(self._records))):
+            self._hear_raw(self._records.popleft())
+        if self._records:
+            self._loop.call_soon(self._take_records)
+            return
+        self._is_recording = False
+        dropped, self._records_dropped = self._records_dropped, 0
+        if dropped:
+            self._hear(messages.Dropped(dropped))
+
+    def _hear_raw(self, raw: bytes) -> None:
+        try:
+            event = messages.read_event(raw)
+        except msgspec.DecodeError as error:
+            self._log.warning(f"an event of the core is not understood: {error}")
+            return
+        self._hear(event)
 
     def _hear(self, event: messages.Event) -> None:
         if isinstance(event, messages.Log):
@@ -78,7 +118,8 @@ class CoreEvents:
         return None, None
 
     def _record(self, event: messages.Log) -> None:
-        _, worker = self._find(event.worker)
+        known = (pool.crew.recall(event.worker) for pool in self._pools)
+        worker = next(filter(None, known), None)
         fields = {**event.record, "type": event.type, "key": event.key}
         message = str(fields.pop("message", ""))
         source = worker.output.source if worker else "worker"
@@ -90,6 +131,7 @@ class CoreEvents:
         say = self._log.info if event.state == "up" else self._log.warning
         say(event.message or f"the engine is {event.state}", engine=event.state)
         self._hub.publish("engine", state=event.state, message=event.message)
+        self._changed()
 
     def _buried(self, event: messages.Buried) -> None:
         if event.settled or event.requeued or event.handed_back:

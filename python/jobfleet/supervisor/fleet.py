@@ -28,8 +28,8 @@ from jobfleet.supervisor.spawn import Spawned
 from jobfleet.supervisor.surroundings import Surroundings
 
 _STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
-# The longest that the core lets a poll be held where it chooses by itself.
-_LONGEST_HOLD_S: Final = 10.0
+# The longest that the core lets a poll be held by an engine that would lose a job to one that is abandoned.
+_HOLD_S: Final = 3.0
 
 
 class Setup(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,9 +64,10 @@ class Fleet:
         self.started_at = time.time()
         self.reaper = Reaper(self._loop, log.error)
         self.drain = Drain(core, self, log, self._loop, self._finished)
-        around = Surroundings(core, self.reaper, self._loop, log, self.hub, setup.spawn, self._pools_changed)
+        around = Surroundings(core, self.reaper, self._loop, log, self.hub, setup.spawn, {}, self._pools_changed)
         self.pools = [Pool(plan, around) for plan in setup.plans]
-        self.events = CoreEvents(core, self.pools, log, self.hub, self.drain.core_drained)
+        self.events = CoreEvents(around, self.pools, self.drain.core_drained)
+        self._told = "running"
 
     async def run(self, spawned: list[Spawned]) -> ExitCode:
         """Run until drained. `spawned` are the pools' zygotes, asked to load already."""
@@ -91,8 +92,8 @@ class Fleet:
         self.life.leave(Reason.DRAIN)
         self._notifier.stopping(f"draining: {why}")
         self.hub.publish("fleet_draining", reason=why)
-        hold = self.settings.engine.hold
-        self.drain.begin(why, self.settings.grace.s, hold.s if hold else min(_LONGEST_HOLD_S, self.settings.grace.s))
+        grace_s, hold = self.settings.grace.s, self.settings.engine.hold
+        self.drain.begin(why, grace_s, hold.s if hold else min(_HOLD_S, grace_s / 3))
 
     def drain_pools(self) -> None:
         """Let all workers leave."""
@@ -119,7 +120,7 @@ class Fleet:
 
     def _stop_signal(self, number: signal.Signals) -> None:
         if self.life.state is FleetState.DRAINING:
-            self.drain.force(number.name)
+            self.drain.signal_again(number.name)
         else:
             self.request_stop(number.name)
 
@@ -133,6 +134,17 @@ class Fleet:
             self._judge_start()
         elif self.life.state is FleetState.DRAINING:
             self.drain.look()
+        elif self.life.state is FleetState.RUNNING:
+            self._tell_manager()
+
+    def _tell_manager(self) -> None:
+        """Tell systemd what has changed about how the fleet is."""
+        degraded = [pool.plan.name for pool in self.pools if pool.life.state is PoolState.DEGRADED]
+        engine = ["the engine is down"] if self.events.engine_state == "down" else []
+        text = "; ".join(["running", *engine, *(f"pool {name} is degraded" for name in degraded)])
+        if text != self._told:
+            self._told = text
+            self._notifier.status(text)
 
     def _judge_start(self) -> None:
         if any(pool.life.state is PoolState.STARTING for pool in self.pools):
@@ -149,6 +161,7 @@ class Fleet:
         self._log.info(summary, engine=self.engine.url)
         self._notifier.ready(summary)
         self.hub.publish("fleet_running")
+        self._tell_manager()
 
     def _finished(self, reason: Reason, code: ExitCode) -> None:
         if self.life.state is FleetState.DRAINING:
@@ -161,6 +174,7 @@ class Fleet:
         """Leave no process, no thread and no listener behind."""
         for pool in self.pools:
             pool.abandon()
+        self.events.finish()
         with contextlib.suppress(OSError, ValueError):
             self._loop.remove_reader(self.core.event_fd)
         self.hub.publish("fleet_stopped")

@@ -164,10 +164,6 @@ class LifeCycle(Generic[State]):
         self.state, self.since = target, time.time()
         return True
 
-    def can(self, reason: Reason) -> bool:
-        """Whether the table knows `reason` in this state."""
-        return (self.state, reason) in self._table
-
     def _refuse(self, reason: Reason) -> None:
         LifeCycle.illegal += 1
         message = f"no transition from {self.state} for {reason}"

@@ -95,6 +95,7 @@ class Pool:
         spec = pool_spec(self.plan.name, self.generation, reply)
         if self._spec is None:
             try:
+                self._claim_types(reply)
                 pool_id = self._around.core.declare_pool(spec)
             except ValueError as error:
                 self.load_failed(LoadFailed(error=str(error)))
@@ -191,6 +192,17 @@ class Pool:
             self._around.loop.call_later(_QUIT_S, zygote.kill)
         else:
             zygote.kill()
+
+    def _claim_types(self, reply: Loaded) -> None:
+        """Raises `ValueError` for a job type that another pool handles: each would get a part of its jobs."""
+        for handler in reply.handlers:
+            owner = self._around.types.get(handler.type, self.plan.name)
+            if owner != self.plan.name:
+                raise ValueError(
+                    f"{handler.file}:{handler.line}: job type {handler.type!r} is handled by pool {owner!r} already; "
+                    "leave it to one of them"
+                )
+        self._around.types.update({handler.type: self.plan.name for handler in reply.handlers})
 
     def _judge(self) -> None:
         """Without handlers to fork from, a pool is as good as the workers that it still has."""

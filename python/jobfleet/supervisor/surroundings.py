@@ -25,8 +25,10 @@ class Surroundings(msgspec.Struct, frozen=True):
     log: Log
     hub: Hub
     spawn: Callable[[], Spawned]
+    types: dict[str, str]
+    """Which pool handles a job type."""
     changed: Callable[[], None]
-    """Called when a pool's state or the number of its processes has changed."""
+    """Called when a pool's state, the number of its processes or the engine's state has changed."""
 
 
 class Teller:

@@ -4,12 +4,14 @@ import inspect
 import sys
 import traceback
 from collections.abc import Awaitable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jobfleet.handlers.registry import Hook
 from jobfleet.handlers.state import State
 from jobfleet.worker.failure_text import failure_text
-from jobfleet.worker.loop_host import LoopHost
+
+if TYPE_CHECKING:
+    from jobfleet.worker.loop_host import LoopHost
 
 
 class StartFailed(Exception):
@@ -21,7 +23,7 @@ def is_async(hook: Hook) -> bool:
     return inspect.iscoroutinefunction(hook.function)
 
 
-def run_start(hooks: Sequence[Hook], state: State, host: LoopHost | None) -> None:
+def run_start(hooks: Sequence[Hook], state: State, host: "LoopHost | None") -> None:
     """Run the hooks in order. Raises StartFailed for the first one that raises."""
     for hook in hooks:
         try:
@@ -31,7 +33,7 @@ def run_start(hooks: Sequence[Hook], state: State, host: LoopHost | None) -> Non
             raise StartFailed(f"@on_start {hook.source.name} ({place}) raised {failure_text(error)}") from error
 
 
-def run_stop(hooks: Sequence[Hook], state: State, host: LoopHost | None) -> None:
+def run_stop(hooks: Sequence[Hook], state: State, host: "LoopHost | None") -> None:
     """Run the hooks in the opposite order; one that raises is written to stderr and does not stop the others."""
     for hook in reversed(hooks):
         try:
@@ -40,7 +42,7 @@ def run_stop(hooks: Sequence[Hook], state: State, host: LoopHost | None) -> None
             sys.stderr.write(f"jobfleet: @on_stop {hook.source.name} raised:\n{traceback.format_exc()}")
 
 
-def _call(hook: Hook, state: State, host: LoopHost | None) -> None:
+def _call(hook: Hook, state: State, host: "LoopHost | None") -> None:
     result: Any = hook.function(state) if hook.takes_state else hook.function()
     if host is not None and inspect.isawaitable(result):
         host.run(_wait(result))

@@ -4,7 +4,6 @@ It has one thread and serves one pool generation. Where handler modules do what 
 replaces itself with a fresh interpreter that imports nothing, and its workers import after the fork.
 """
 
-import argparse
 import gc
 import os
 import sys
@@ -152,19 +151,22 @@ class Zygote:
 
 def main() -> NoReturn:
     """Entry point."""
-    parser = argparse.ArgumentParser(prog="python -m jobfleet.worker.zygote")
-    parser.add_argument("--control-fd", type=int, required=True)
-    parser.add_argument("--unloaded", default=None)
-    arguments = parser.parse_args()
+    match sys.argv[1:]:
+        case ["--control-fd", descriptor]:
+            unloaded = None
+        case ["--control-fd", descriptor, "--unloaded", pool]:
+            unloaded = msgspec.json.decode(pool, type=Unloaded)
+        case _:
+            sys.exit("usage: python -m jobfleet.worker.zygote --control-fd N; only a fleet's supervisor starts one")
     die_with_parent()
     if os.getpgrp() != os.getpid():
         os.setpgid(0, 0)
     settle_down()
     gc.disable()
     attribute_output()
-    zygote = Zygote(Control(arguments.control_fd))
-    if arguments.unloaded is not None:
-        zygote.resume(msgspec.json.decode(arguments.unloaded, type=Unloaded))
+    zygote = Zygote(Control(int(descriptor)))
+    if unloaded is not None:
+        zygote.resume(unloaded)
     zygote.serve()
     os._exit(ExitCode.DRAINED)
 

@@ -10,7 +10,7 @@ use crate::ask::{self, Demand};
 use crate::engine::{Activation, Ask, Refusal};
 use crate::fleet::{Fleet, backoff};
 use crate::job::{Job, Lease, now};
-use crate::state::{State, WorkerState};
+use crate::state::{Pool, State, WorkerState};
 use crate::transport::{Connection, Kind, SendError};
 
 /// The engine may answer this much after the hold: measured up to 0.3 s late, and proxies add theirs.
@@ -23,10 +23,10 @@ const LONGEST_TRANSIENT_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_WRONG_PAUSE: Duration = Duration::from_secs(30);
 
 /// A type whose backlog is not empty is looked at this often even when nothing woke its poller.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// The second poller of a type gives up its connection when it had no use for it this long.
-const HELPER_IDLE: Duration = Duration::from_secs(5);
+const SECOND_IDLE: Duration = Duration::from_secs(5);
 
 /// Asks for the engine's version until it is known.
 pub(crate) async fn probe(fleet: Rc<Fleet>) {
@@ -117,7 +117,7 @@ impl Poller {
         };
         let woken = wake.notified();
         if self.second {
-            if timeout(HELPER_IDLE, woken).await.is_err() {
+            if timeout(SECOND_IDLE, woken).await.is_err() {
                 self.close();
                 wake.notified().await;
             }
@@ -341,12 +341,10 @@ impl State {
         let busy: usize =
             ready().filter_map(|worker| worker.lanes.get(own.lane)).map(|lane| lane.jobs.min(slots)).sum();
         let total = slots * ready().count();
-        let long = |index: usize| {
-            let p90 = self.types.get(index).and_then(|kind| kind.run.p90_ns());
-            p90.is_none_or(|p90| ask::is_long(Duration::from_nanos(p90)))
-        };
-        let sharers =
-            pool.types.iter().filter(|other| other.lane == own.lane && long(other.job_type)).count();
+        let backlog = kind.here() + kind.asked;
+        // Counted only where it decides: with hundreds of types the count is most of the cost.
+        let shares = kind.run.p90_ns().is_none() || backlog == 0;
+        let sharers = if shares { self.sharers(pool, own.lane) } else { 1 };
         Some(Demand {
             slots: total as u64,
             free_slots: total.saturating_sub(busy) as u64,
@@ -357,9 +355,18 @@ impl State {
             lease: kind.lease,
             job_bytes: kind.job_bytes as u64,
             byte_budget,
-            backlog: kind.here() + kind.asked,
+            backlog,
             growth: kind.growth,
         })
+    }
+
+    /// How many types of a lane have long or unknown jobs.
+    fn sharers(&self, pool: &Pool, lane: usize) -> usize {
+        let long = |index: usize| {
+            let p90 = self.types.get(index).and_then(|kind| kind.run.p90_ns());
+            p90.is_none_or(|p90| ask::is_long(Duration::from_nanos(p90)))
+        };
+        pool.types.iter().filter(|other| other.lane == lane && long(other.job_type)).count()
     }
 }
 

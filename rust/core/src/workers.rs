@@ -22,6 +22,9 @@ use crate::state::{Sent, WorkerState};
 /// inside the back-off, and a failing dependency does not burn all retries at once.
 const DEFAULT_BACKOFF_MS: u64 = 1_000;
 
+/// After this many reads other workers have their turn, however much a flooding one still sends.
+const READS_AT_ONCE: usize = 8;
+
 /// Owns one worker's socket until the worker leaves the state or its link fails.
 pub(crate) async fn serve(fleet: Rc<Fleet>, worker: u64, socket: Rc<UnixStream>) {
     loop {
@@ -56,7 +59,7 @@ pub(crate) async fn serve(fleet: Rc<Fleet>, worker: u64, socket: Rc<UnixStream>)
 impl Fleet {
     /// Reads what is there; false when nothing more can come. Death is told by the pidfd, never by this.
     fn read_link(self: &Rc<Self>, worker: u64, socket: &UnixStream) -> bool {
-        loop {
+        for _ in 0..READS_AT_ONCE {
             let mut state = self.state.borrow_mut();
             let Some(owner) = state.worker(worker) else { return false };
             let read = socket.try_read(owner.reader.space());
@@ -75,6 +78,7 @@ impl Fleet {
                 return false;
             }
         }
+        true
     }
 
     /// Handles every whole frame that was read; returns how many outcomes were among them.

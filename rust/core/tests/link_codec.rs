@@ -1,5 +1,7 @@
 //! Frames survive the link whatever the reads look like, and rubbish costs an error, never more.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests are not themselves tests to clippy")]
+
 use bytes::Bytes;
 use jobfleet_core::link::{
     FrameError, FrameReader, MAX_FRAME, Outcome, OutcomeHead, ToCore, ToWorker, encode_cancel, encode_drain,

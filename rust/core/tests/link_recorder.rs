@@ -1,5 +1,7 @@
 //! The flight recorder between real processes: what a killed worker had started, and what a hostile one can do.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests are not themselves tests to clippy")]
+
 use std::collections::BTreeSet;
 use std::env;
 use std::fs::File;
@@ -18,8 +20,25 @@ const LANES: [LaneSpec; 2] =
 const ROLE: &str = "JOBFLEET_TEST_ROLE";
 const FILE: &str = "JOBFLEET_TEST_RECORDER";
 
+/// A process that does not outlive its test, however that ends.
+struct Worker(Child);
+
+impl Worker {
+    fn kill(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// Run this test binary as a worker process in the given role, and wait until it says so.
-fn worker(role: &str, recorder: &OwnedFd) -> (Child, BufReader<ChildStdout>) {
+fn worker(role: &str, recorder: &OwnedFd) -> (Worker, BufReader<ChildStdout>) {
     let file = format!("/proc/{}/fd/{}", std::process::id(), recorder.as_raw_fd());
     let mut child = Command::new(env::current_exe().unwrap())
         .args(["--exact", "in_a_worker_process", "--nocapture", "--test-threads=1"])
@@ -29,17 +48,13 @@ fn worker(role: &str, recorder: &OwnedFd) -> (Child, BufReader<ChildStdout>) {
         .spawn()
         .unwrap();
     let mut out = BufReader::new(child.stdout.take().unwrap());
+    let child = Worker(child);
     let mut line = String::new();
     while !line.ends_with("at work\n") {
         line.clear();
         assert!(out.read_line(&mut line).unwrap() > 0, "the worker process ended early");
     }
     (child, out)
-}
-
-fn kill(mut child: Child) {
-    child.kill().unwrap();
-    child.wait().unwrap();
 }
 
 /// Not a test of its own: what the processes that the tests start do.
@@ -108,8 +123,8 @@ fn rubbish(file: &File) {
 #[test]
 fn a_killed_worker_s_jobs_are_told_apart() {
     let (recorder, fd) = Recorder::create(&LANES).unwrap();
-    let (child, _out) = worker("starts", &fd);
-    kill(child);
+    let (mut child, _out) = worker("starts", &fd);
+    child.kill();
     let said: Vec<_> = (1..=6).map(|number| recorder.classify(1, number)).collect();
     let running = |slot, since_ns| Progress::Running { slot, since_ns };
     let expected = [
@@ -133,7 +148,7 @@ fn a_killed_worker_s_jobs_are_told_apart() {
 #[test]
 fn a_worker_that_is_killed_while_it_races_with_revocation_never_starts_what_was_revoked() {
     let (recorder, fd) = Recorder::create(&LANES).unwrap();
-    let (child, mut out) = worker("races", &fd);
+    let (mut child, mut out) = worker("races", &fd);
     let (mut started, mut revoked) = (BTreeSet::<u64>::new(), BTreeSet::new());
     for round in 0..2000 {
         let highest = recorder.next(0) + round % 7;
@@ -142,7 +157,7 @@ fn a_worker_that_is_killed_while_it_races_with_revocation_never_starts_what_was_
         out.read_line(&mut line).unwrap();
         started.insert(line.trim().parse().unwrap());
     }
-    kill(child);
+    child.kill();
     let mut rest = String::new();
     out.read_to_string(&mut rest).unwrap();
     started.extend(rest.lines().map(|line| line.parse::<u64>().unwrap()));
@@ -160,7 +175,7 @@ fn a_worker_that_is_killed_while_it_races_with_revocation_never_starts_what_was_
 #[test]
 fn a_worker_that_writes_rubbish_costs_the_core_nothing() {
     let (recorder, fd) = Recorder::create(&LANES).unwrap();
-    let (child, _out) = worker("rubbish", &fd);
+    let (mut child, _out) = worker("rubbish", &fd);
     let mut highest = 0;
     for round in 0..20_000u64 {
         for lane in 0..3 {
@@ -179,7 +194,7 @@ fn a_worker_that_writes_rubbish_costs_the_core_nothing() {
         highest += round % 5;
         let _ = recorder.counters();
     }
-    kill(child);
+    child.kill();
     assert_eq!(recorder.slot(0, 1), None);
     assert_eq!(recorder.slot(9, 0), None);
 }
@@ -191,7 +206,9 @@ fn a_recorder_made_for_other_lanes_is_refused() {
     assert!(WorkerRecorder::open(fd.as_fd(), &other).is_err(), "another header of the same size");
     assert!(WorkerRecorder::open(fd.as_fd(), &LANES[..1]).is_err(), "another size");
     let unsealed = rustix::fs::memfd_create("unsealed", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
-    rustix::fs::ftruncate(&unsealed, 64 * 8).unwrap();
+    let mut bytes = Vec::new();
+    File::open(format!("/proc/self/fd/{}", fd.as_raw_fd())).unwrap().read_to_end(&mut bytes).unwrap();
+    assert_eq!(rustix::io::write(&unsealed, &bytes), Ok(bytes.len()));
     assert!(WorkerRecorder::open(unsealed.as_fd(), &LANES).is_err(), "a file that could shrink");
     assert!(WorkerRecorder::open(fd.as_fd(), &LANES).is_ok());
 }

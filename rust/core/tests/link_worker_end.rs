@@ -1,11 +1,18 @@
 //! The worker's end against a core that speaks raw frames.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests are not themselves tests to clippy"
+)]
+
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use jobfleet_core::link::worker_end::{Cancel, Job, Misuse, Take, Woken, WorkerEnd};
@@ -242,26 +249,30 @@ fn the_end_of_the_link_wakes_every_taker() {
 
 #[test]
 fn every_thread_of_a_lane_gets_a_job() {
+    const ROUNDS: u64 = 100;
     let mut rig = Rig::new(&[(LaneKind::Threads, 4)]);
-    let barrier = Arc::new(std::sync::Barrier::new(4));
+    let barrier = Arc::new(Barrier::new(4));
     let takers: Vec<_> = (0..4)
         .map(|slot| {
             let (end, barrier) = (Arc::clone(&rig.end), Arc::clone(&barrier));
             thread::spawn(move || {
-                let number = take(&end, 0, slot).unwrap().number;
-                barrier.wait();
-                end.settle(0, slot, number, DONE).unwrap();
-                number
+                for _ in 0..ROUNDS {
+                    let number = take(&end, 0, slot).unwrap().number;
+                    // Nobody settles before all four have a job.
+                    barrier.wait();
+                    end.settle(0, slot, number, DONE).unwrap();
+                }
             })
         })
         .collect();
-    rig.send_jobs(0, 1..=4);
-    let mut numbers: Vec<_> = takers.into_iter().map(|taker| taker.join().unwrap()).collect();
-    numbers.sort_unstable();
-    assert_eq!(numbers, [1, 2, 3, 4]);
-    let mut settled: Vec<_> = (0..4).map(|_| rig.receive_outcome().0.number).collect();
-    settled.sort_unstable();
-    assert_eq!(settled, numbers);
+    for round in 0..ROUNDS {
+        let numbers = 4 * round + 1..=4 * round + 4;
+        rig.send_jobs(0, numbers.clone());
+        let mut settled: Vec<_> = (0..4).map(|_| rig.receive_outcome().0.number).collect();
+        settled.sort_unstable();
+        assert!(numbers.eq(settled));
+    }
+    takers.into_iter().for_each(|taker| taker.join().unwrap());
 }
 
 #[test]
@@ -351,15 +362,16 @@ fn a_full_socket_loses_nothing_and_outcomes_overtake_log_records() {
 
 #[test]
 fn malformed_frames_and_gaps_in_the_numbers_end_the_link() {
-    let breaks: [&dyn Fn(&mut Vec<u8>); 4] = [
-        &|out| out.extend_from_slice(&[1, 0, 0, 0, 99]),
-        &|out| encode_job(out, 0, 0, 2, b"").unwrap(),
-        &|out| encode_job(out, 1, 0, 1, b"").unwrap(),
-        &|out| out.extend_from_slice(&[0xff; 8]),
+    let breaks: [fn(&mut Vec<u8>); 5] = [
+        |out| out.extend_from_slice(&[1, 0, 0, 0, 99]),
+        |out| encode_job(out, 0, 0, 2, b"").unwrap(),
+        |out| (0..2).for_each(|_| encode_job(out, 0, 0, 1, b"").unwrap()),
+        |out| encode_job(out, 1, 0, 1, b"").unwrap(),
+        |out| out.extend_from_slice(&[0xff; 8]),
     ];
     for broken in breaks {
         let mut rig = Rig::new(&[(LaneKind::Main, 1)]);
-        rig.send(|out| broken(out));
+        rig.send(broken);
         assert!(rig.take(0, 0).is_none());
         assert!(rig.end.is_drained());
         let end = rig
@@ -390,6 +402,25 @@ fn an_outcome_that_waits_is_written_although_every_thread_of_the_worker_is_busy(
     rig.take(0, 0).unwrap();
     for number in 1..=50 {
         assert_eq!(rig.receive_outcome().0.number, number);
+    }
+}
+
+#[test]
+fn what_arrives_while_a_handler_runs_is_read_even_after_a_quick_succession_of_jobs() {
+    let mut rig = Rig::new(&[(LaneKind::Main, 1)]);
+    for number in 1..=200 {
+        rig.send_jobs(0, number..=number);
+        rig.take(0, 0).unwrap();
+        if number < 200 {
+            rig.end.settle(0, 0, number, DONE).unwrap();
+            rig.receive_outcome();
+        }
+    }
+    rig.send(|out| encode_cancel(out, 0, 200, "late").unwrap());
+    let deadline = Instant::now() + GUARD;
+    while rig.end.take_cancels().is_empty() {
+        assert!(Instant::now() < deadline, "nobody reads the link");
+        thread::yield_now();
     }
 }
 

@@ -2,16 +2,17 @@
 //!
 //! `cargo run --release -p jobfleet-localengine --example load -- [lanes] [seconds] [dialect]`
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::error::Error;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use jobfleet_localengine::{Dialect, Engine, NewJobs, Options};
+use jobfleet_localengine::{Dialect, Engine, NewJobs, Options, Settings};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 use tokio::task::LocalSet;
 
 type Failure = Box<dyn Error>;
@@ -29,7 +30,9 @@ fn main() -> Result<(), Failure> {
         Some("8.8") => Dialect::V8_8,
         _ => Dialect::V8_10,
     };
-    let engine = Engine::start(Options { dialect, ..Options::default() })?;
+    // The lanes below read no chunks.
+    let settings = Settings { chunked: Some(false), ..Settings::default() };
+    let engine = Engine::start(Options { dialect, settings, ..Options::default() })?;
     let variables = format!(r#"{{"order":"{}","amount":12.5}}"#, "x".repeat(72));
     engine.add_endless(NewJobs::new("noop", 1).variables(variables));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -57,9 +60,18 @@ fn engine_cpu() -> Result<Duration, Failure> {
     Err("no engine thread".into())
 }
 
+/// The keys waiting for a lane; one lane at a time fetches more.
+#[derive(Default)]
+struct Supply {
+    keys: RefCell<VecDeque<String>>,
+    fetching: Cell<bool>,
+    more: Notify,
+}
+
 async fn drive(addr: SocketAddr, lanes: usize, end: Instant) {
-    let keys = Rc::new(RefCell::new(VecDeque::new()));
-    let tasks: Vec<_> = (0..lanes).map(|_| tokio::task::spawn_local(lane(addr, keys.clone(), end))).collect();
+    let supply = Rc::new(Supply::default());
+    let tasks: Vec<_> =
+        (0..lanes).map(|_| tokio::task::spawn_local(lane(addr, supply.clone(), end))).collect();
     for task in tasks {
         if let Ok(Err(error)) = task.await {
             eprintln!("lane: {error}");
@@ -67,29 +79,32 @@ async fn drive(addr: SocketAddr, lanes: usize, end: Instant) {
     }
 }
 
-async fn lane(addr: SocketAddr, keys: Rc<RefCell<VecDeque<String>>>, end: Instant) -> Result<(), Failure> {
+async fn lane(addr: SocketAddr, supply: Rc<Supply>, end: Instant) -> Result<(), Failure> {
     let mut stream = TcpStream::connect(addr).await?;
     stream.set_nodelay(true)?;
     let mut buffer = Vec::new();
     while Instant::now() < end {
-        let key = keys.borrow_mut().pop_front();
-        match key {
-            Some(key) => {
-                post(&mut stream, &mut buffer, &format!("/v2/jobs/{key}/completion"), RESULT).await?
-            }
-            None => {
-                post(&mut stream, &mut buffer, "/v2/jobs/activation", ACTIVATION).await?;
-                let answer = std::str::from_utf8(&buffer)?;
-                let mut keys = keys.borrow_mut();
-                for name in ["\"jobKey\":\"", "\"key\":"] {
-                    for part in answer.split(name).skip(1) {
-                        keys.push_back(part.chars().take_while(char::is_ascii_digit).collect());
-                    }
-                }
-            }
+        let key = supply.keys.borrow_mut().pop_front();
+        if let Some(key) = key {
+            post(&mut stream, &mut buffer, &format!("/v2/jobs/{key}/completion"), RESULT).await?;
+        } else if supply.fetching.replace(true) {
+            supply.more.notified().await;
+        } else {
+            post(&mut stream, &mut buffer, "/v2/jobs/activation", ACTIVATION).await?;
+            supply.keys.borrow_mut().extend(keys(std::str::from_utf8(&buffer)?));
+            supply.fetching.set(false);
+            supply.more.notify_waiters();
         }
     }
+    supply.fetching.set(false);
+    supply.more.notify_waiters();
     Ok(())
+}
+
+/// The job keys of an activation answer, in either form.
+fn keys(answer: &str) -> impl Iterator<Item = String> {
+    let parts = answer.split("{\"jobKey\":\"").skip(1).chain(answer.split("{\"key\":").skip(1));
+    parts.map(|part| part.chars().take_while(char::is_ascii_digit).collect())
 }
 
 /// Posts and reads the answer whole; the buffer holds head and body.

@@ -30,7 +30,13 @@ pub struct Engine {
     addr: SocketAddr,
     /// The process that started it: its thread does not exist in a forked child.
     pid: u32,
-    running: Mutex<Option<Running>>,
+    life: Mutex<Life>,
+}
+
+enum Life {
+    Running(Running),
+    /// What the account said at the end.
+    Stopped(Account),
 }
 
 struct Running {
@@ -51,7 +57,7 @@ impl Engine {
         let thread = std::thread::Builder::new()
             .name("jobfleet-engine".into())
             .spawn(move || LocalSet::new().block_on(&runtime, run(options, listener, inbox)))?;
-        Ok(Self { addr, pid: process::id(), running: Mutex::new(Some(Running { errands, thread })) })
+        Ok(Self { addr, pid: process::id(), life: Mutex::new(Life::Running(Running { errands, thread })) })
     }
 
     /// False in a process forked from the one that started it.
@@ -64,9 +70,15 @@ impl Engine {
         self.addr
     }
 
-    /// The account as of now; all zero once the engine is stopped.
+    /// The account as of now, or as of the end.
     pub fn account(&self) -> Account {
-        self.call(|shared| shared.state.borrow().store.account()).unwrap_or_default()
+        if let Some(account) = self.call(|shared| shared.state.borrow().store.account()) {
+            return account;
+        }
+        match &*self.life.lock().unwrap_or_else(PoisonError::into_inner) {
+            Life::Stopped(account) => account.clone(),
+            Life::Running(_) => Account::default(),
+        }
     }
 
     /// Adds jobs; returns their first and last key, or None once the engine is stopped.
@@ -107,16 +119,19 @@ impl Engine {
 
     /// Polls held now.
     pub fn held_polls(&self) -> usize {
-        self.call(|shared| shared.state.borrow().polls.len()).unwrap_or_default()
+        self.call(|shared| shared.state.borrow().polls.count().0).unwrap_or_default()
     }
 
     /// Closes the listener and every connection. Idempotent.
     pub fn stop(&self) {
-        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let account = self.account();
+        let mut life = self.life.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *life, Life::Stopped(account));
+        drop(life);
         if !self.is_own() {
             // The thread belongs to the parent: there is nothing to join, and its wake-up descriptor is shared.
-            std::mem::forget(running);
-        } else if let Some(Running { errands, thread }) = running {
+            std::mem::forget(before);
+        } else if let Life::Running(Running { errands, thread }) = before {
             drop(errands);
             // A thread that panicked has ended too.
             let _ = thread.join();
@@ -125,9 +140,12 @@ impl Engine {
 
     /// Runs `errand` in the engine's thread and waits for its result.
     fn call<T: Send + 'static>(&self, errand: impl FnOnce(&Rc<Shared>) -> T + Send + 'static) -> Option<T> {
-        let errands = {
-            let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-            running.as_ref()?.errands.clone()
+        if !self.is_own() {
+            return None;
+        }
+        let errands = match &*self.life.lock().unwrap_or_else(PoisonError::into_inner) {
+            Life::Running(running) => running.errands.clone(),
+            Life::Stopped(_) => return None,
         };
         let (sender, result) = mpsc::sync_channel(1);
         let errand: Errand = Box::new(move |shared| {

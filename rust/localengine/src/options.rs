@@ -84,7 +84,9 @@ pub struct Settings {
     pub notices_departed: Option<bool>,
     /// Whether bodies go out in chunks without a length; 8.6 does.
     pub chunked: Option<bool>,
-    /// Requests after which a connection is closed (Camunda's default is 100); None keeps it.
+    /// Whether connections may speak HTTP/2 from their first byte; 8.6 does not, by default.
+    pub http2: Option<bool>,
+    /// Requests after which a connection is closed (Camunda's default is 100); None keeps it. HTTP/1.1 only.
     pub max_requests_per_connection: Option<u64>,
     /// Time without a request after which a connection is closed (Camunda's default is 60 s); None keeps it.
     /// Applies to connections made afterwards.
@@ -113,6 +115,7 @@ impl Default for Settings {
             dialect: Dialect::default(),
             notices_departed: None,
             chunked: None,
+            http2: None,
             max_requests_per_connection: None,
             idle_close_ms: None,
             require_authorization: Vec::new(),
@@ -150,6 +153,10 @@ impl Settings {
 
     pub(crate) fn chunked(&self) -> bool {
         self.chunked.unwrap_or(self.dialect == Dialect::V8_6)
+    }
+
+    pub(crate) fn http2(&self) -> bool {
+        self.http2.unwrap_or(self.dialect > Dialect::V8_6)
     }
 
     pub(crate) fn max_answer_bytes(&self) -> usize {

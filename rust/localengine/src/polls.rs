@@ -94,8 +94,9 @@ impl Polls {
         }
     }
 
-    /// How many are held.
-    pub(crate) fn len(&self) -> usize {
-        self.by_type.values().map(VecDeque::len).sum()
+    /// How many are held, and how many of them for a client that left.
+    pub(crate) fn count(&self) -> (usize, usize) {
+        let all = || self.by_type.values().flatten();
+        (all().count(), all().filter(|held| held.departed.get()).count())
     }
 }

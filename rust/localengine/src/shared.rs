@@ -13,9 +13,6 @@ use crate::polls::Polls;
 use crate::presence::Presence;
 use crate::store::Store;
 
-/// Bytes read from a socket at a time.
-const SCRATCH: usize = 64 * 1024;
-
 /// The engine's state. Borrowed for the length of one request's effect, never across an await.
 pub(crate) struct State {
     pub(crate) store: Store,
@@ -23,6 +20,8 @@ pub(crate) struct State {
     pub(crate) presence: Presence,
     pub(crate) faults: Faults,
     pub(crate) settings: Settings,
+    /// Size of the last activation answer with jobs.
+    pub(crate) answer_bytes: usize,
     /// Secret of the lease tokens.
     pub(crate) seed: u64,
 }
@@ -39,8 +38,6 @@ impl State {
 pub(crate) struct Shared {
     pub(crate) state: RefCell<State>,
     pub(crate) clock: Clock,
-    /// Where sockets are read into before the bytes go to their connection.
-    pub(crate) scratch: RefCell<Vec<u8>>,
     /// When the sweeper will wake by itself, in engine time.
     alarm: Cell<u64>,
     earlier: Notify,
@@ -58,10 +55,10 @@ impl Shared {
                 presence: Presence::default(),
                 faults: Faults::new(options.seed),
                 settings,
+                answer_bytes: 0,
                 seed: options.seed,
             }),
             clock: Clock::new(),
-            scratch: RefCell::new(vec![0; SCRATCH]),
             alarm: Cell::new(u64::MAX),
             earlier: Notify::new(),
         })
@@ -119,16 +116,37 @@ async fn sleep(wait: Option<Duration>) {
 pub(crate) struct Clock {
     start: Instant,
     start_ms: Cell<u64>,
+    /// What the clock said last: answers are dated without asking again.
+    last: Cell<u64>,
+    /// The second in the Date header and its text.
+    date: RefCell<(u64, String)>,
 }
 
 impl Clock {
     fn new() -> Self {
         let epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self { start: Instant::now(), start_ms: Cell::new(epoch.as_millis() as u64) }
+        Self {
+            start: Instant::now(),
+            start_ms: Cell::new(epoch.as_millis() as u64),
+            last: Cell::new(0),
+            date: RefCell::default(),
+        }
     }
 
     pub(crate) fn now(&self) -> u64 {
-        self.start_ms.get() + self.start.elapsed().as_millis() as u64
+        let now = self.start_ms.get() + self.start.elapsed().as_millis() as u64;
+        self.last.set(now);
+        now
+    }
+
+    /// Hands over the text of a Date header.
+    pub(crate) fn date(&self, user: impl FnOnce(&str)) {
+        let second = self.last.get() / 1000;
+        let mut date = self.date.borrow_mut();
+        if date.0 != second {
+            *date = (second, httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(second)));
+        }
+        user(&date.1);
     }
 
     fn advance(&self, by_ms: u64) {

@@ -171,7 +171,7 @@ impl Link {
         self.settle(lane, slot, number, outcome)
     }
 
-    #[pyo3(signature = (lane, slot, number, message, backoff_ms=Int(0)))]
+    #[pyo3(signature = (lane, slot, number, message, backoff_ms=Int(0)), text_signature = "($self, lane, slot, number, message, backoff_ms=0)")]
     fn hand_back(
         &self,
         lane: Int<u16>,

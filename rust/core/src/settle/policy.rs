@@ -31,6 +31,8 @@ pub(crate) struct History {
     pub(crate) first_sent: Option<Duration>,
     /// An earlier try may have had its effect.
     pub(crate) doubtful: bool,
+    /// How many of the latest answers, without another between them, were errors that retrying may not mend.
+    pub(crate) hopeless: u32,
 }
 
 /// What to do next.
@@ -62,17 +64,19 @@ pub(crate) fn next(
     now: Duration,
 ) -> Next {
     let pause = pause(history.tries);
+    let hopeless = matches!(result, Result::Answered(Verdict::Rejected { .. } | Verdict::Stubborn(_)));
+    history.hopeless = if hopeless { history.hopeless + 1 } else { 0 };
     match result {
         Result::Answered(Verdict::Done) => Next::Done,
         Result::Answered(Verdict::Final) if history.doubtful => Next::Done,
         Result::Answered(Verdict::Final) => Next::Lost,
         Result::Answered(Verdict::Rejected { words, certain_after }) => {
-            if history.tries >= certain_after {
+            if history.hopeless >= certain_after {
                 return Next::Rejected(words);
             }
             unless_expired(command, pause, lease_end, now)
         }
-        Result::Answered(Verdict::Stubborn(words)) if history.tries >= STUBBORN_TRIES => {
+        Result::Answered(Verdict::Stubborn(words)) if history.hopeless >= STUBBORN_TRIES => {
             Next::Undeliverable(words)
         }
         Result::Answered(Verdict::Ambiguous(_)) | Result::Unanswered => {
@@ -114,6 +118,8 @@ fn repeat_doubtful(
     let window = match outcome {
         _ if fenced => None,
         Outcome::Complete { .. } | Outcome::Error { .. } => None,
+        // Without retries nobody gets the job next, so a repeat can only hit the incident that it made.
+        Outcome::Fail { retries: Some(0), .. } => None,
         Outcome::Fail { backoff_ms, .. } => Some(backoff_ms.unwrap_or(0)),
         Outcome::HandBack { backoff_ms, .. } => Some(*backoff_ms),
     };
@@ -145,7 +151,7 @@ mod tests {
     }
 
     fn tried(tries: u32) -> History {
-        History { tries, first_sent: Some(EARLY), doubtful: false }
+        History { tries, first_sent: Some(EARLY), doubtful: false, hopeless: tries - 1 }
     }
 
     fn decide(command: &Command, result: Result, now: Duration) -> Next {
@@ -170,6 +176,14 @@ mod tests {
         assert_eq!(decide(&hand_back(1000), Result::Unanswered, EARLY), Next::Retry(FIRST_PAUSE));
         let late = EARLY + Duration::from_millis(990);
         assert_eq!(decide(&hand_back(1000), Result::Unanswered, late), Next::Unconfirmed);
+    }
+
+    #[test]
+    fn a_failure_that_leaves_no_retries_is_repeated() {
+        let last =
+            Outcome::Fail { message: "m".into(), retries: Some(0), backoff_ms: Some(0), variables: None };
+        let next = decide(&Command::Settle(last), Result::Unanswered, EARLY);
+        assert_eq!(next, Next::Retry(FIRST_PAUSE));
     }
 
     #[test]
@@ -203,6 +217,14 @@ mod tests {
         let at = |tries| next(&complete(), rejected(), &mut tried(tries), false, LEASE_END, EARLY);
         assert!(matches!(at(2), Next::Retry(_)));
         assert_eq!(at(3), Next::Rejected("too large".into()));
+    }
+
+    #[test]
+    fn only_such_answers_in_a_row_make_a_rejection_certain() {
+        let rejected = Result::Answered(Verdict::Rejected { words: "too large".into(), certain_after: 3 });
+        let mut history = History { tries: 9, hopeless: 0, ..tried(9) };
+        let next = next(&complete(), rejected, &mut history, false, LEASE_END, EARLY);
+        assert!(matches!(next, Next::Retry(_)));
     }
 
     #[test]

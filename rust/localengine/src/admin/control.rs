@@ -45,6 +45,12 @@ pub(super) fn set_settings(call: &mut Call<'_>) -> Result<Answer, Answer> {
     Ok(super::json(&call.state.settings))
 }
 
+/// `GET /local/polls`: how many are held, and how many of them for clients whose departure went unnoticed.
+pub(super) fn polls(call: &Call<'_>) -> Answer {
+    let (held, departed) = call.state.polls.count();
+    super::json(&json!({ "held": held, "departed": departed }))
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Advance {

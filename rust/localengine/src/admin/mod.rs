@@ -4,21 +4,21 @@ mod control;
 mod inspect;
 mod jobs;
 
-use hyper::http::request::Parts;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::camunda::problem;
-use crate::http::Answer;
+use crate::http::Method::{Delete, Get, Post};
+use crate::http::{Answer, Head, Method};
 use crate::shared::{Shared, State};
 
 /// Answers a request under `/local` or for `/account`; None when the path is none of these.
-pub(crate) fn handle(shared: &Shared, state: &mut State, head: &Parts, body: &[u8]) -> Option<Answer> {
-    let path = head.uri.path();
+pub(crate) fn handle(shared: &Shared, state: &mut State, head: &Head<'_>, body: &[u8]) -> Option<Answer> {
+    let path = head.path;
     let rest = if path == "/account" { "account" } else { path.strip_prefix("/local/")? };
-    let query = head.uri.query().unwrap_or("");
+    let query = head.query;
     let call = Call { shared, state, path, query, body };
-    Some(dispatch(call, head.method.as_str(), rest).unwrap_or_else(|answer| answer))
+    Some(dispatch(call, head.method, rest).unwrap_or_else(|answer| answer))
 }
 
 /// One request to this API.
@@ -30,24 +30,30 @@ struct Call<'a> {
     body: &'a [u8],
 }
 
-fn dispatch(mut call: Call<'_>, method: &str, rest: &str) -> Result<Answer, Answer> {
+fn dispatch(mut call: Call<'_>, method: Method, rest: &str) -> Result<Answer, Answer> {
     let (noun, subject) = rest.split_once('/').unwrap_or((rest, ""));
     match (method, noun, subject) {
-        ("GET", "account", "") => Ok(json(&call.state.store.account())),
-        ("POST", "jobs", "") => jobs::add(&mut call),
-        ("GET", "jobs", "") => inspect::list(&call),
-        ("GET", "jobs", key) => inspect::one(&call, key),
-        ("POST", "endless", "") => jobs::add_endless(&mut call),
-        ("DELETE", "endless", job_type) => jobs::end_endless(&mut call, job_type),
-        ("POST", "faults", "") => control::set_faults(&mut call),
-        ("GET", "faults", "") => Ok(control::faults(&call)),
-        ("DELETE", "faults", "") => Ok(control::clear_faults(&mut call)),
-        ("POST", "settings", "") => control::set_settings(&mut call),
-        ("GET", "settings", "") => Ok(json(&call.state.settings)),
-        ("POST", "clock", "") => control::set_clock(&mut call),
-        ("GET", "clock", "") => Ok(control::clock(&call)),
-        ("POST", "reset", "") => control::reset(&mut call),
-        (_, "account" | "jobs" | "endless" | "faults" | "settings" | "clock" | "reset", _) => {
+        (Get, "account", "") => Ok(json(&call.state.store.account())),
+        (Get, "latency", "") => Ok(json(&call.state.store.latency())),
+        (Post, "jobs", "") => jobs::add(&mut call),
+        (Get, "jobs", "") => inspect::list(&call),
+        (Get, "jobs", key) => inspect::one(&call, key),
+        (Post, "endless", "") => jobs::add_endless(&mut call),
+        (Delete, "endless", job_type) => jobs::end_endless(&mut call, job_type),
+        (Post, "faults", "") => control::set_faults(&mut call),
+        (Get, "faults", "") => Ok(control::faults(&call)),
+        (Delete, "faults", "") => Ok(control::clear_faults(&mut call)),
+        (Post, "settings", "") => control::set_settings(&mut call),
+        (Get, "settings", "") => Ok(json(&call.state.settings)),
+        (Get, "polls", "") => Ok(control::polls(&call)),
+        (Post, "clock", "") => control::set_clock(&mut call),
+        (Get, "clock", "") => Ok(control::clock(&call)),
+        (Post, "reset", "") => control::reset(&mut call),
+        (
+            _,
+            "account" | "latency" | "jobs" | "endless" | "faults" | "settings" | "polls" | "clock" | "reset",
+            _,
+        ) => {
             let detail = "This operation has another method.";
             Err(problem::problem(405, "Method Not Allowed", detail, call.path))
         }

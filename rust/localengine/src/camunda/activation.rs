@@ -85,7 +85,7 @@ pub(crate) fn serve_held(state: &mut State, now: u64) {
 
 fn read(state: &mut State, intake: &Intake<'_>) -> Result<Ask, Answer> {
     let settings = &state.settings;
-    let path = intake.head.uri.path();
+    let path = intake.head.path;
     let mut request = Request::read(settings, path, intake.body, &ACTIVATION)?;
     let limit = i64::from(i32::MAX);
     let job_type = request.text("type")?.unwrap_or_default();
@@ -124,6 +124,9 @@ fn read(state: &mut State, intake: &Intake<'_>) -> Result<Ask, Answer> {
 
 /// Activates what there is. None when there is nothing.
 fn fill(state: &mut State, now: u64, ask: &Ask) -> Option<Reply> {
+    if !state.store.has_waiting(&ask.job_type) {
+        return None;
+    }
     let tenants = ask.tenants.names(state);
     let pick = Pick {
         job_type: &ask.job_type,
@@ -134,7 +137,10 @@ fn fill(state: &mut State, now: u64, ask: &Ask) -> Option<Reply> {
         with_lease: ask.with_lease,
         lease_only_too: ask.with_lease || state.settings.dialect < V8_10,
     };
-    let mut page = render::Page::new(&state.settings, state.seed, ask);
+    let mut page = render::Page::new(&state.settings, state.seed, ask, state.answer_bytes);
     let batch = state.store.activate(&pick, now, |view| page.push(view))?;
-    Some(Reply { answer: Answer::json(200, page.finish()), batch: Some(batch), mark: None })
+    let body = page.finish();
+    // The next one will be about as large: growing it step by step would copy it over and over.
+    state.answer_bytes = body.len().clamp(1 << 10, 1 << 20) + (1 << 10);
+    Some(Reply { answer: Answer::json(200, body), batch: Some(batch), mark: None })
 }

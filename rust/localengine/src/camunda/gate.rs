@@ -1,7 +1,5 @@
 //! What the web server checks before any operation: credentials, media types, and sizes.
 
-use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-
 use super::{Intake, problem};
 use crate::faults;
 use crate::http::Answer;
@@ -12,17 +10,17 @@ const STRING_KEYS: &str = "application/vnd.camunda.api.keys.string+json";
 
 /// The answer of a request that does not get through.
 pub(super) fn check(settings: &Settings, intake: &Intake<'_>) -> Result<(), Answer> {
-    let (headers, path, dialect) = (&intake.head.headers, intake.head.uri.path(), settings.dialect);
+    let (head, path, dialect) = (intake.head, intake.head.path, settings.dialect);
     if !settings.require_authorization.is_empty() {
-        let given = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
+        let given = head.authorization.unwrap_or_default();
         if !settings.require_authorization.iter().any(|accepted| accepted.as_bytes() == given) {
             return Err(faults::unauthorized(path));
         }
     }
-    if !intake.body.is_empty() && !headers.get(CONTENT_TYPE).is_some_and(is_json) {
+    if !intake.body.is_empty() && !head.content_type.is_some_and(is_json) {
         return Err(problem::router(dialect, 415, "Unsupported Media Type", path));
     }
-    if headers.get(ACCEPT).is_some_and(|accept| !accepts_json(dialect, accept)) {
+    if head.accept.is_some_and(|accept| !accepts_json(dialect, accept)) {
         return Err(problem::router(dialect, 406, "Not Acceptable", path));
     }
     // Sizes as measured: refused by the log first, by the transport later.
@@ -36,13 +34,12 @@ pub(super) fn check(settings: &Settings, intake: &Intake<'_>) -> Result<(), Answ
     }
 }
 
-fn is_json(value: &HeaderValue) -> bool {
-    let value = value.as_bytes();
+fn is_json(value: &[u8]) -> bool {
     value.get(..16).is_some_and(|start| start.eq_ignore_ascii_case(b"application/json"))
 }
 
-fn accepts_json(dialect: Dialect, value: &HeaderValue) -> bool {
-    let Ok(value) = value.to_str() else { return false };
+fn accepts_json(dialect: Dialect, value: &[u8]) -> bool {
+    let Ok(value) = std::str::from_utf8(value) else { return false };
     let json = ["*/*", "application/json", "application/*"];
     value.split(',').map(|range| range.split(';').next().unwrap_or_default().trim()).any(|range| {
         json.contains(&range) || range.is_empty() || (range == STRING_KEYS && dialect > Dialect::V8_6)

@@ -13,9 +13,14 @@ pub(crate) struct Object<'a> {
 }
 
 impl<'a> Object<'a> {
-    /// Reads a body; an empty one is an empty object.
-    pub(crate) fn parse(body: &'a [u8]) -> Result<Self, serde_json::Error> {
-        if body.is_empty() { Ok(Self::default()) } else { serde_json::from_slice(body) }
+    /// Reads a body; an empty one is an empty object, one that is no object is None.
+    pub(crate) fn parse(body: &'a [u8]) -> Option<Self> {
+        if body.is_empty() {
+            return Some(Self::default());
+        }
+        // Checked once here: from bytes, every member would be checked again.
+        let text = std::str::from_utf8(body).ok()?;
+        serde_json::from_str(text).ok()
     }
 
     /// The text of a member; None when it is absent or null.

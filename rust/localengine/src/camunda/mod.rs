@@ -17,10 +17,8 @@ mod update;
 
 use std::rc::Rc;
 
-use hyper::http::request::Parts;
-
 use crate::faults::{Plan, Subject, Target};
-use crate::http::Reply;
+use crate::http::{Head, Reply};
 use crate::polls::Held;
 use crate::presence::Caller;
 use crate::shared::State;
@@ -33,7 +31,7 @@ use route::Route;
 pub(crate) struct Intake<'a> {
     pub(crate) now: u64,
     pub(crate) caller: &'a Caller,
-    pub(crate) head: &'a Parts,
+    pub(crate) head: &'a Head<'a>,
     pub(crate) body: &'a [u8],
 }
 
@@ -53,12 +51,12 @@ impl<T: Into<Reply>> From<T> for Verdict {
 
 /// Applies one request to the state.
 pub(crate) fn handle(state: &mut State, intake: &Intake<'_>) -> Verdict {
-    let path = intake.head.uri.path();
+    let path = intake.head.path;
     if let Err(answer) = gate::check(&state.settings, intake) {
         return answer.into();
     }
     let dialect = state.settings.dialect;
-    match route::find(&intake.head.method, path) {
+    match route::find(intake.head.method, path) {
         Route::Activate => activation::activate(state, intake),
         Route::Job { key, kind } => match key.parse() {
             Ok(key) => {
@@ -74,9 +72,9 @@ pub(crate) fn handle(state: &mut State, intake: &Intake<'_>) -> Verdict {
 }
 
 /// Draws the faults of a request.
-pub(crate) fn plan(state: &mut State, head: &Parts) -> Plan {
-    let path = head.uri.path();
-    let (target, key) = match route::find(&head.method, path) {
+pub(crate) fn plan(state: &mut State, head: &Head<'_>) -> Plan {
+    let path = head.path;
+    let (target, key) = match route::find(head.method, path) {
         Route::Activate => (Target::Activate, None),
         Route::Job { key, kind } => match kind {
             Kind::Complete => (Target::Complete, key.parse().ok()),
@@ -94,8 +92,8 @@ pub(crate) fn plan(state: &mut State, head: &Parts) -> Plan {
 }
 
 /// Tells the account that a fault cut off a request before it had an effect.
-pub(crate) fn note_cut(state: &mut State, head: &Parts, body: &[u8]) {
-    if let Route::Job { key, kind } = route::find(&head.method, head.uri.path())
+pub(crate) fn note_cut(state: &mut State, head: &Head<'_>, body: &[u8]) {
+    if let Route::Job { key, kind } = route::find(head.method, head.path)
         && let Ok(key) = key.parse()
     {
         let hand_back = kind == Kind::Fail && outcome::is_hand_back(state, key, body);

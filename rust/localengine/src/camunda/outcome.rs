@@ -76,9 +76,9 @@ fn retries(request: &Request<'_>) -> Result<i32, Answer> {
 
 /// The job's variables with those that a failure writes over them.
 fn merged(state: &State, key: u64, written: Option<&str>) -> Option<String> {
-    let written = Object::parse(written?.as_bytes()).ok()?;
+    let written = Object::parse(written?.as_bytes())?;
     let before = state.store.variables(key)?;
-    let before = Object::parse(before.as_bytes()).ok()?;
+    let before = Object::parse(before.as_bytes())?;
     let mut out = Vec::new();
     let kept = before.members().filter(|(name, _)| written.get(name).is_none());
     for (name, value) in kept.chain(written.members()).map(|(name, value)| (Cow::Borrowed(name), value)) {

@@ -27,10 +27,11 @@ pub(super) struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
-    pub(super) fn new(settings: &'a Settings, seed: u64, ask: &'a Ask) -> Self {
+    /// `room` is the expected size of the answer.
+    pub(super) fn new(settings: &'a Settings, seed: u64, ask: &'a Ask, room: usize) -> Self {
         let mut worker = Vec::with_capacity(ask.worker.len() + 2);
         push_string(&mut worker, &ask.worker);
-        let mut out = BytesMut::with_capacity(4096);
+        let mut out = BytesMut::with_capacity(room);
         out.put_slice(b"{\"jobs\":[");
         let limit = settings.max_answer_bytes();
         Self { out, settings, limit, seed, ask, worker, fetched: (std::ptr::null(), Vec::new()) }

@@ -23,7 +23,8 @@ impl<'a> Request<'a> {
         body: &'a [u8],
         known: &[(&str, Dialect)],
     ) -> Result<Self, Answer> {
-        let object = Object::parse(body).map_err(|_| problem::bad_request(path, "Failed to read request"))?;
+        let object =
+            Object::parse(body).ok_or_else(|| problem::bad_request(path, "Failed to read request"))?;
         let request = Self { settings, path, object, complaints: Vec::new() };
         request.refuse_strangers(known)?;
         Ok(request)
@@ -33,8 +34,11 @@ impl<'a> Request<'a> {
         if self.settings.dialect == Dialect::V8_6 {
             return Ok(());
         }
-        let is_known =
-            |name: &str| known.iter().any(|(found, since)| *found == name && *since <= self.settings.dialect);
+        let dialect = self.settings.dialect;
+        let is_known = |name: &str| {
+            known.iter().any(|(found, since)| *found == name && *since <= dialect)
+                || (name == self.settings.lease_member && dialect >= Dialect::V8_10)
+        };
         match self.object.members().find(|(name, _)| !is_known(name)) {
             None => Ok(()),
             Some((name, _)) => {

@@ -11,7 +11,7 @@ const AD_HOC: [&str; 4] =
 
 /// Complains about what a server refuses.
 pub(super) fn check(request: &mut Request<'_>, result: &str) {
-    let Ok(object) = Object::parse(result.as_bytes()) else { return };
+    let Some(object) = Object::parse(result.as_bytes()) else { return };
     let known: &[&str] = match object.get("type") {
         Some("\"userTask\"") => &USER_TASK,
         Some("\"adHocSubProcess\"") => &AD_HOC,
@@ -22,7 +22,7 @@ pub(super) fn check(request: &mut Request<'_>, result: &str) {
     if object.get("denied") == Some("true") && corrections.is_some() {
         request.complain("A denied result cannot carry corrections.".into());
     }
-    if let Some(corrections) = corrections.and_then(|text| Object::parse(text.as_bytes()).ok()) {
+    if let Some(corrections) = corrections.and_then(|text| Object::parse(text.as_bytes())) {
         strangers(request, &corrections, &CORRECTIONS);
     }
 }

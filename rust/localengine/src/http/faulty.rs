@@ -1,23 +1,17 @@
 //! A request while faults are in force: carries out the plan drawn for it.
 
-use std::rc::Rc;
+use std::future::pending;
 
-use hyper::Response;
-use hyper::http::request::Parts;
-
-use super::Cut;
-use super::body::AnswerBody;
 use super::connection::Connection;
-use super::service::{self, Sending};
+use super::head::Head;
+use super::receipt::Receipt;
+use super::reply::{Answer, Outgoing};
+use super::service;
 use crate::camunda;
 use crate::faults::{After, Before, Plan};
 
-/// Like the service's `answer`, with faults.
-pub(super) async fn answer(
-    connection: &Rc<Connection>,
-    head: &Parts,
-    body: &[u8],
-) -> Result<Response<AnswerBody>, Cut> {
+/// Like the service's `settle`, with faults.
+pub(super) async fn settle(connection: &Connection, head: &Head<'_>, body: &[u8]) -> Outgoing {
     let mut service = InService::begin(connection);
     let Plan { delay, before, after } = connection.shared.change(|state, _| camunda::plan(state, head));
     match before {
@@ -25,48 +19,48 @@ pub(super) async fn answer(
         Some(Before::Refuse(answer)) => {
             service.end();
             tokio::time::sleep(delay).await;
-            return Ok(service::respond(connection, answer, Sending::Whole(None)));
+            return Outgoing::Whole(answer, None);
         }
-        Some(cut @ (Before::Reset | Before::Hang)) => {
+        Some(Before::Reset) => {
             connection.shared.change(|state, _| camunda::note_cut(state, head, body));
-            if matches!(cut, Before::Hang) {
-                std::future::pending::<()>().await;
-            }
-            connection.reset.set(true);
-            return Err(Cut);
+            return Outgoing::Reset;
+        }
+        Some(Before::Hang) => {
+            connection.shared.change(|state, _| camunda::note_cut(state, head, body));
+            return pending().await;
         }
     }
-    let reply = service::settle(connection, head, body, |_| service.end()).await;
+    let reply = service::apply(connection, head, body, || service.end()).await;
     let (answer, receipt) = service::seal(connection, reply);
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
     }
     service.end();
+    spoil(answer, receipt, after).await
+}
+
+/// What happens to the answer.
+async fn spoil(mut answer: Answer, receipt: Option<Receipt>, after: Option<After>) -> Outgoing {
+    let lose = |receipt: Option<Receipt>| receipt.into_iter().for_each(Receipt::lose);
     let has_body = !answer.body.is_empty();
     match after {
-        None => Ok(service::respond(connection, answer, Sending::Whole(receipt))),
-        Some(After::CutJson) if !has_body => {
-            Ok(service::respond(connection, answer, Sending::Whole(receipt)))
-        }
+        None => Outgoing::Whole(answer, receipt),
+        Some(After::CutJson) if !has_body => Outgoing::Whole(answer, receipt),
         Some(After::CutJson) => {
-            receipt.into_iter().for_each(super::receipt::Receipt::lose);
-            let mut answer = answer;
+            lose(receipt);
             answer.body.truncate(answer.body.len() / 2);
-            Ok(service::respond(connection, answer, Sending::Whole(None)))
+            Outgoing::Whole(answer, None)
         }
         Some(After::Truncate) if has_body => {
-            receipt.into_iter().for_each(super::receipt::Receipt::lose);
-            Ok(service::respond(connection, answer, Sending::Half))
+            lose(receipt);
+            Outgoing::Half(answer)
         }
         Some(After::Hang) => {
-            receipt.into_iter().for_each(super::receipt::Receipt::lose);
-            std::future::pending().await
+            lose(receipt);
+            pending().await
         }
-        Some(After::Reset | After::Truncate) => {
-            drop(receipt);
-            connection.reset.set(true);
-            Err(Cut)
-        }
+        // Dropping the receipt tells the account.
+        Some(After::Reset | After::Truncate) => Outgoing::Reset,
     }
 }
 

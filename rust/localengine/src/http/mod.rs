@@ -1,26 +1,17 @@
-//! The HTTP shell: sockets, connections, bodies, and which bytes reached the client.
+//! The HTTP shell: connections, requests, faults, and which answers reached their client.
+//!
+//! HTTP/1.1 is spoken by hand: with a general server beneath, half of the engine's own instructions per job went
+//! there, and faults such as a body that breaks off want the socket itself. HTTP/2 is hyper's.
 
-mod body;
 mod connection;
 mod faulty;
+mod h1;
+mod h2;
+mod head;
 mod receipt;
 mod reply;
 mod service;
-mod socket;
-
-use std::fmt;
 
 pub(crate) use connection::Connection;
+pub(crate) use head::{Head, Method};
 pub(crate) use reply::{Answer, Reply};
-
-/// A fault ends the connection here.
-#[derive(Debug)]
-pub(crate) struct Cut;
-
-impl fmt::Display for Cut {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("cut off by a fault")
-    }
-}
-
-impl std::error::Error for Cut {}

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 
+use super::receipt::Receipt;
 use crate::store::{Batch, Mark};
 
 /// Status, type and bytes of an answer.
@@ -33,4 +34,14 @@ impl From<Answer> for Reply {
     fn from(answer: Answer) -> Self {
         Self { answer, batch: None, mark: None }
     }
+}
+
+/// What goes out for a request.
+pub(super) enum Outgoing {
+    /// The whole answer.
+    Whole(Answer, Option<Receipt>),
+    /// The whole head and half of the body.
+    Half(Answer),
+    /// A reset.
+    Reset,
 }

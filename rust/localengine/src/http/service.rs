@@ -1,56 +1,41 @@
-//! One request from its head to its answer.
+//! One request from its head to what goes out for it.
 
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use http_body_util::BodyExt;
-use hyper::body::{Body, Incoming};
-use hyper::ext::ReasonPhrase;
-use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
-use hyper::http::request::Parts;
-use hyper::{Request, Response, StatusCode};
-
-use super::body::AnswerBody;
 use super::connection::Connection;
+use super::faulty;
+use super::head::Head;
 use super::receipt::Receipt;
-use super::reply::{Answer, Reply};
-use super::{Cut, faulty};
-use crate::camunda::{self, Verdict};
-use crate::options::{Dialect, Settings};
+use super::reply::{Answer, Outgoing, Reply};
+use crate::admin;
+use crate::camunda::{self, Intake, Verdict};
+use crate::options::Settings;
 use crate::polls::Held;
-use crate::{admin, camunda::Intake};
 
 /// Bodies beyond are refused: no client of a job API sends such.
-const MAX_BODY: usize = 64 << 20;
+pub(super) const MAX_BODY: usize = 64 << 20;
 
-pub(super) async fn answer(
-    connection: Rc<Connection>,
-    request: Request<Incoming>,
-) -> Result<Response<AnswerBody>, Cut> {
-    connection.begin();
-    let (head, body) = request.into_parts();
-    let body = read(body).await?;
-    let answered = if connection.shared.state.borrow().faults.is_empty() {
-        let reply = settle(&connection, &head, &body, |_| {}).await;
-        let (answer, receipt) = seal(&connection, reply);
-        Ok(respond(&connection, answer, Sending::Whole(receipt)))
+/// Applies a request. Dropped by the caller when the client leaves.
+pub(super) async fn settle(connection: &Connection, head: &Head<'_>, body: &[u8]) -> Outgoing {
+    if connection.shared.state.borrow().faults.is_empty() {
+        let reply = apply(connection, head, body, || {}).await;
+        let (answer, receipt) = seal(connection, reply);
+        Outgoing::Whole(answer, receipt)
     } else {
         // Boxed, so that the state of faults does not weigh on every request without one.
-        Box::pin(faulty::answer(&connection, &head, &body)).await
-    };
-    connection.end();
-    answered
+        Box::pin(faulty::settle(connection, head, body)).await
+    }
 }
 
 /// Applies a request and waits for its reply. `on_hold` is told when it becomes a held poll.
-pub(super) async fn settle(
-    connection: &Rc<Connection>,
-    head: &Parts,
+pub(super) async fn apply(
+    connection: &Connection,
+    head: &Head<'_>,
     body: &[u8],
-    on_hold: impl FnOnce(&Connection),
+    on_hold: impl FnOnce(),
 ) -> Reply {
     let shared = &connection.shared;
     let verdict = shared.change(|state, now| match admin::handle(shared, state, head, body) {
@@ -60,34 +45,26 @@ pub(super) async fn settle(
     match verdict {
         Verdict::Reply(reply) => reply,
         Verdict::Hold(held) => {
-            on_hold(connection);
+            on_hold();
             hold(connection, held).await
         }
     }
 }
 
-/// The whole body. Bodies of commands come in one frame nearly always: then nothing is copied.
-async fn read(mut body: Incoming) -> Result<Bytes, Cut> {
-    let mut whole = Bytes::new();
-    while !body.is_end_stream() {
-        let Some(frame) = body.frame().await else { break };
-        let Ok(data) = frame.map_err(|_| Cut)?.into_data() else { continue };
-        if whole.is_empty() {
-            whole = data;
-        } else {
-            let mut joined = BytesMut::from(whole);
-            joined.extend_from_slice(&data);
-            whole = joined.freeze();
-        }
-        if whole.len() > MAX_BODY {
-            return Err(Cut);
-        }
-    }
-    Ok(whole)
+/// Separates an answer from what hangs on its arrival.
+pub(super) fn seal(connection: &Connection, reply: Reply) -> (Answer, Option<Receipt>) {
+    let Reply { answer, batch, mark } = reply;
+    (answer, Receipt::new(&connection.shared, batch, mark))
 }
 
-/// Waits for a job or for the end of the hold. When the client leaves, hyper drops this future.
-async fn hold(connection: &Rc<Connection>, held: Rc<Held>) -> Reply {
+/// Tomcat, which Camunda is served by, closes the connection after these answers.
+pub(super) fn closes(settings: &Settings, status: u16, requests: u64) -> bool {
+    matches!(status, 400 | 500 | 503)
+        || settings.max_requests_per_connection.is_some_and(|limit| requests >= limit)
+}
+
+/// Waits for a job or for the end of the hold.
+async fn hold(connection: &Connection, held: Rc<Held>) -> Reply {
     let shared = &connection.shared;
     let mut presence = Departure { connection, held: &held, waiting: true };
     let wait = Duration::from_millis(held.until.saturating_sub(shared.clock.now()));
@@ -102,7 +79,7 @@ async fn hold(connection: &Rc<Connection>, held: Rc<Held>) -> Reply {
 
 /// Dropped while the poll is held: the client is gone.
 struct Departure<'a> {
-    connection: &'a Rc<Connection>,
+    connection: &'a Connection,
     held: &'a Rc<Held>,
     waiting: bool,
 }
@@ -124,50 +101,4 @@ impl Drop for Departure<'_> {
         let batch = self.held.take_orphan().and_then(|reply| reply.batch);
         drop(Receipt::new(shared, batch, None));
     }
-}
-
-/// Separates an answer from what hangs on its arrival.
-pub(super) fn seal(connection: &Connection, reply: Reply) -> (Answer, Option<Receipt>) {
-    let Reply { answer, batch, mark } = reply;
-    (answer, Receipt::new(&connection.shared, batch, mark))
-}
-
-/// How much of an answer is sent.
-pub(super) enum Sending {
-    Whole(Option<Receipt>),
-    Half,
-}
-
-pub(super) fn respond(connection: &Rc<Connection>, answer: Answer, sending: Sending) -> Response<AnswerBody> {
-    let Answer { status, content_type, body } = answer;
-    let state = connection.shared.state.borrow();
-    let settings = &state.settings;
-    let chunked = settings.chunked() && !body.is_empty();
-    let mut response = Response::new(match sending {
-        Sending::Whole(receipt) => {
-            AnswerBody::whole(body, chunked, receipt.map(|receipt| (connection.clone(), receipt)))
-        }
-        Sending::Half => AnswerBody::broken_off(body, chunked, connection.clone()),
-    });
-    *response.status_mut() = StatusCode::from_u16(status).unwrap_or_default();
-    if settings.dialect == Dialect::V8_6 {
-        response.extensions_mut().insert(ReasonPhrase::from_static(b""));
-    }
-    let headers = response.headers_mut();
-    if let Some(content_type) = content_type {
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    }
-    if status == 401 {
-        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"Realm\""));
-    }
-    if closes(settings, status, connection.requests()) {
-        headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    }
-    response
-}
-
-/// Tomcat, which Camunda is served by, closes the connection after these answers.
-fn closes(settings: &Settings, status: u16, requests: u64) -> bool {
-    matches!(status, 400 | 500 | 503)
-        || settings.max_requests_per_connection.is_some_and(|limit| requests >= limit)
 }

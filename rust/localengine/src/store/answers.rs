@@ -22,7 +22,7 @@ pub(crate) struct Mark {
     pub(crate) key: u64,
     pub(crate) subject: Subject,
     pub(crate) twice: bool,
-    /// The command was a hand-back and was accepted.
+    /// The command was a hand-back and was accepted, of an activation not counted as undelivered before.
     pub(crate) hand_back: bool,
     pub(crate) seq: u64,
 }
@@ -98,6 +98,7 @@ impl Answers {
     pub(super) fn take_back(&mut self, mark: Mark, live: Option<&mut u32>) {
         if mark.twice {
             self.settled_twice -= 1;
+            return;
         }
         match (mark.subject, live) {
             (Subject::Nothing, _) => {}

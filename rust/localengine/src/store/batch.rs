@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::time::Instant;
 
 /// Whether an activation answer reached its client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub(crate) struct Batch {
     pub(crate) leased: bool,
     pub(crate) first_seq: u64,
     pub(crate) delivery: Cell<Delivery>,
+    /// When it was made, for the latencies.
+    pub(super) made: Instant,
     /// Emptied once no job of it is in flight, since the batch stays in the timer heap up to its deadline.
     keys: RefCell<Vec<u64>>,
     open: Cell<u32>,
@@ -35,6 +38,7 @@ impl Batch {
             leased,
             first_seq,
             delivery: Cell::new(Delivery::Pending),
+            made: Instant::now(),
             open: Cell::new(0),
             keys: RefCell::default(),
         }

@@ -1,6 +1,7 @@
 //! What the jobs of one addition have in common; a job refers to it instead of carrying it.
 
 use std::cell::OnceCell;
+use std::time::Instant;
 
 /// Jobs to add, all alike.
 #[derive(Clone, Debug)]
@@ -76,12 +77,14 @@ pub(crate) struct Blueprint {
     pub(crate) jobs: NewJobs,
     pub(crate) queue: u32,
     pub(crate) endless: bool,
+    /// When they were added, for the latencies.
+    pub(super) made: Instant,
     /// Room for wire dialects to keep what they rendered once: the bytes that all these jobs share.
     pub(crate) rendered: [OnceCell<Vec<Vec<u8>>>; 3],
 }
 
 impl Blueprint {
     pub(super) fn new(jobs: &NewJobs, queue: u32, endless: bool) -> Self {
-        Self { jobs: jobs.clone(), queue, endless, rendered: Default::default() }
+        Self { jobs: jobs.clone(), queue, endless, made: Instant::now(), rendered: Default::default() }
     }
 }

@@ -8,6 +8,7 @@ mod blueprint;
 mod bounded;
 mod history;
 mod job;
+mod latency;
 mod look;
 mod queue;
 mod settle;
@@ -35,6 +36,7 @@ use crate::account::Account;
 use answers::Answers;
 use history::History;
 use job::Job;
+use latency::{Latency, LatencyReport};
 use queue::Queue;
 use timers::Timers;
 
@@ -55,6 +57,7 @@ pub(crate) struct Store {
     answers: Answers,
     account: Account,
     history: History,
+    latency: Latency,
     backing_off: u64,
     /// Queues that gained a job since the last `take_ready`.
     ready: Vec<u32>,
@@ -73,6 +76,7 @@ impl Store {
             answers: Answers::default(),
             account: Account::default(),
             history: History::default(),
+            latency: Latency::default(),
             backing_off: 0,
             ready: Vec::new(),
         }
@@ -89,6 +93,11 @@ impl Store {
     /// How many ended jobs stay inspectable.
     pub(crate) fn keep_history(&mut self, limit: usize) {
         self.history.limit = limit;
+    }
+
+    /// How long completed jobs took.
+    pub(crate) fn latency(&self) -> LatencyReport {
+        self.latency.report()
     }
 
     /// Adds `count` jobs of one kind; returns the first and the last key.

@@ -70,7 +70,11 @@ impl Store {
         if !matches!(job.state, State::Activated | State::Waiting) {
             return (Err(Refusal::InvalidState(job.state)), mark);
         }
+        if matches!(outcome, Outcome::Complete(_)) {
+            self.latency.completed(job);
+        }
         let worker = job.batch.as_ref().map(|batch| batch.worker.clone());
+        let undelivered = job.undelivered;
         self.leave_state(key);
         match outcome {
             Outcome::Complete(ending) => {
@@ -81,7 +85,7 @@ impl Store {
                 self.account.errors_thrown += 1;
                 self.end(key, worker, &ending);
             }
-            Outcome::Fail(failure) => mark.hand_back = self.fail(key, failure, now),
+            Outcome::Fail(failure) => mark.hand_back = self.fail(key, failure, now) && !undelivered,
             Outcome::Uncaught(ending) => self.halt(key, &ending),
         }
         (Ok(()), mark)

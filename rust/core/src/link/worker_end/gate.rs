@@ -56,7 +56,7 @@ impl Gate {
 
     /// Wake up to `count` takers.
     pub(super) fn wake(&self, count: usize) {
-        if self.waiting.load(Ordering::SeqCst) > 0 {
+        if count > 0 && self.waiting.load(Ordering::SeqCst) > 0 {
             let count = u32::try_from(count).unwrap_or(u32::MAX).min(i32::MAX as u32);
             let _ = futex::wake(&self.word, futex::Flags::PRIVATE, count);
         }

@@ -25,8 +25,6 @@ pub(super) enum Read {
     More,
     /// The socket is empty.
     Emptied,
-    /// A signal came first.
-    Signal,
 }
 
 /// Why the link is given up.
@@ -45,23 +43,22 @@ impl Inbox {
         Self { reader: FrameReader::new(), arrived: (0..lanes).map(|_| Vec::new()).collect() }
     }
 
-    /// Read once and hand over what came.
-    pub(super) fn read(&mut self, shared: &Shared, flags: RecvFlags) -> Result<Read, Broken> {
+    /// Read once, without waiting, and hand over what came. `reader` is the lane whose taker reads, if one does.
+    pub(super) fn read(&mut self, shared: &Shared, reader: Option<u16>) -> Result<Read, Broken> {
         let space = self.reader.space();
         let room = space.len();
-        let count = match recv(&shared.link, space, flags) {
+        let count = match recv(&shared.link, space, RecvFlags::DONTWAIT) {
             Ok((_, 0)) | Err(Errno::CONNRESET) => return Err(Broken::End),
             Ok((_, count)) => count,
-            Err(Errno::AGAIN) => return Ok(Read::Emptied),
-            Err(Errno::INTR) => return Ok(Read::Signal),
+            Err(Errno::AGAIN | Errno::INTR) => return Ok(Read::Emptied),
             Err(error) => return Err(Broken::Io(error.into())),
         };
         self.reader.filled(count);
-        self.dispatch(shared)?;
+        self.dispatch(shared, reader)?;
         Ok(if count < room { Read::Emptied } else { Read::More })
     }
 
-    fn dispatch(&mut self, shared: &Shared) -> Result<(), Broken> {
+    fn dispatch(&mut self, shared: &Shared, reader: Option<u16>) -> Result<(), Broken> {
         while let Some(frame) = self.reader.next_frame().map_err(Broken::Frame)? {
             match frame {
                 ToWorker::Job { lane, type_index, number, body } => {
@@ -69,25 +66,26 @@ impl Inbox {
                     arrived.push(Queued { number, type_index, body, cancelled: false });
                 }
                 ToWorker::Drain => {
-                    self.deliver(shared)?;
+                    self.deliver(shared, reader)?;
                     shared.drain();
                 }
                 ToWorker::Cancel { lane, number, reason } => {
-                    self.deliver(shared)?;
-                    shared.add_cancel(Cancel { lane, number, reason });
+                    self.deliver(shared, reader)?;
+                    shared.cancel(Cancel { lane, number, reason })?;
                 }
             }
         }
-        self.deliver(shared)
+        self.deliver(shared, reader)
     }
 
     /// Hand over what arrived, with one lock and one wake per lane.
-    fn deliver(&mut self, shared: &Shared) -> Result<(), Broken> {
+    fn deliver(&mut self, shared: &Shared, reader: Option<u16>) -> Result<(), Broken> {
         for ((jobs, lane), index) in self.arrived.iter_mut().zip(&shared.lanes).zip(0..) {
             if jobs.is_empty() {
                 continue;
             }
-            let wake = lane.push(jobs).map_err(|OutOfStep| Broken::NumberGap(index))?;
+            let wake =
+                lane.push(jobs, reader == Some(index)).map_err(|OutOfStep| Broken::NumberGap(index))?;
             if let (true, Some(descriptor)) = (wake, &lane.wake) {
                 signal(descriptor.as_fd());
             }

@@ -195,13 +195,13 @@ impl Lane {
 
     /// Add jobs that came; their numbers follow the last one's without a gap, or none is added.
     ///
-    /// Returns whether the loop wants to be woken.
-    pub(super) fn push(&self, jobs: &mut Vec<Queued>) -> Result<bool, OutOfStep> {
+    /// A taker of this lane who pushes takes one of them itself. Returns whether the loop wants to be woken.
+    pub(super) fn push(&self, jobs: &mut Vec<Queued>, by_taker: bool) -> Result<bool, OutOfStep> {
         let mut last = self.received.load(Ordering::Relaxed);
         for job in jobs.iter() {
             last = last.checked_add(1).filter(|next| *next == job.number).ok_or(OutOfStep)?;
         }
-        let count = jobs.len();
+        let count = jobs.len() - usize::from(by_taker && !jobs.is_empty());
         let mut queue = lock(&self.queue);
         self.received.store(last, Ordering::Release);
         queue.jobs.extend(jobs.drain(..));

@@ -60,8 +60,6 @@ impl WorkerEnd {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "the link is not a Unix stream socket"));
         }
         rustix::io::fcntl_setfd(&link, rustix::io::FdFlags::CLOEXEC)?;
-        // A taker sleeps in its read; writes ask for no waiting one by one.
-        rustix::io::ioctl_fionbio(&link, false)?;
         Ok(Self {
             shared: Arc::new(Shared::new(link, &recorder, lanes)?),
             owner: ForkGuard::new()?,
@@ -82,7 +80,7 @@ impl WorkerEnd {
         if self.started.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
-        native::spawn(Arc::clone(&self.shared))
+        native::spawn(Arc::clone(&self.shared)).inspect_err(|_| self.started.store(false, Ordering::Release))
     }
 
     /// Report that the worker takes jobs from now on.

@@ -1,11 +1,10 @@
 //! The native thread: reads the link while no taker does, and writes what nobody else wrote in time. It never
 //! needs the GIL.
 
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::{io, thread};
-
-use rustix::net::RecvFlags;
 
 use super::inbox::{Broken, Read};
 use super::outbox::Next;
@@ -29,7 +28,7 @@ pub(super) fn spawn(shared: Arc<Shared>) -> io::Result<()> {
 
 fn serve(shared: &Shared) -> Result<(), Broken> {
     while !shared.stopping.load(Ordering::Acquire) && !shared.is_gone() {
-        let events = shared.poller.wait().map_err(Broken::Io)?;
+        let events = shared.poller.wait(shared.link.as_fd()).map_err(Broken::Io)?;
         if events.writable {
             shared.room();
         }
@@ -50,6 +49,6 @@ fn serve(shared: &Shared) -> Result<(), Broken> {
 fn read(shared: &Shared) -> Result<(), Broken> {
     // A taker that holds the inbox reads, and has put the link out of this thread's sight by the next wait.
     let Ok(mut inbox) = shared.inbox.try_lock() else { return Ok(()) };
-    while inbox.read(shared, RecvFlags::DONTWAIT)? == Read::More {}
+    while inbox.read(shared, None)? == Read::More {}
     Ok(())
 }

@@ -1,16 +1,16 @@
 //! What the worker's threads and the native thread share.
 
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, Shutdown, shutdown};
+use rustix::net::{Shutdown, shutdown};
 
 use super::gate::{Woken, timespec};
-use super::inbox::{Broken, Inbox, Read};
+use super::inbox::{Broken, Inbox};
 use super::lane::Lane;
 use super::lock;
 use super::outbox::{Next, Outbox, Written};
@@ -110,7 +110,7 @@ impl Shared {
     /// Sleep until the lane's gate differs from `ticket`, reading the link meanwhile unless somebody else does.
     pub(super) fn wait(&self, lane: &Lane, ticket: u32, deadline_ns: Option<u64>) -> Woken {
         let Ok(mut inbox) = self.inbox.try_lock() else { return lane.gate().wait(ticket, deadline_ns) };
-        self.poller.taker_reads(self.link.as_fd(), true);
+        self.poller.taker_reads(self.link.as_fd());
         let woken = loop {
             if lane.gate().ticket() != ticket {
                 break Woken::Look;
@@ -118,10 +118,8 @@ impl Shared {
             if let Some(woken) = self.wait_readable(deadline_ns) {
                 break woken;
             }
-            let flags = if deadline_ns.is_some() { RecvFlags::DONTWAIT } else { RecvFlags::empty() };
-            match inbox.read(self, flags) {
-                Ok(Read::More | Read::Emptied) => {}
-                Ok(Read::Signal) => break Woken::Signal,
+            match inbox.read(self, Some(lane.index)) {
+                Ok(_) => {}
                 Err(reason) => {
                     self.broke(&reason);
                     break Woken::Look;
@@ -129,17 +127,21 @@ impl Shared {
             }
         };
         drop(inbox);
-        self.poller.taker_reads(self.link.as_fd(), false);
+        // In a thread lane, and beside other lanes, somebody else may be waiting for the next frame.
+        let may_keep = lane.kind == LaneKind::Main && self.lanes.len() == 1;
+        self.poller.taker_rests(self.link.as_fd(), may_keep);
         woken
     }
 
-    /// With a deadline, wait for the link to be readable; without one, the read itself waits.
+    /// Wait for the link to be readable; returns why not, if so.
+    ///
+    /// A read that waits would do as well, but is woken once more whenever the core has read an outcome.
     fn wait_readable(&self, deadline_ns: Option<u64>) -> Option<Woken> {
-        let rest = match deadline_ns?.saturating_sub(now_ns()) {
-            0 => return Some(Woken::TimedOut),
-            rest => timespec(rest),
+        let rest = match deadline_ns.map(|deadline_ns| deadline_ns.saturating_sub(now_ns())) {
+            Some(0) => return Some(Woken::TimedOut),
+            rest => rest.map(timespec),
         };
-        match poll(&mut [PollFd::new(&self.link, PollFlags::IN)], Some(&rest)) {
+        match poll(&mut [PollFd::new(&self.link, PollFlags::IN)], rest.as_ref()) {
             Ok(0) => Some(Woken::TimedOut),
             Err(Errno::INTR) => Some(Woken::Signal),
             _ => None,
@@ -151,7 +153,11 @@ impl Shared {
         self.write(now_ns(), true);
         self.give_up();
         if !matches!(reason, Broken::End) {
-            eprintln!("jobfleet: the link to the supervisor broke, this worker exits: {reason}");
+            // The core sees the end of the link; this says why, to whoever still reads it.
+            let _ = writeln!(
+                io::stderr(),
+                "jobfleet: the link to the supervisor broke, this worker exits: {reason}"
+            );
         }
     }
 
@@ -194,12 +200,14 @@ impl Shared {
         }
     }
 
-    pub(super) fn add_cancel(&self, cancel: Cancel) {
-        let waits = self.lanes.get(usize::from(cancel.lane)).is_some_and(|lane| lane.cancel(cancel.number));
-        if !waits {
+    /// Cancel a job that waits, or tell its handler's thread.
+    pub(super) fn cancel(&self, cancel: Cancel) -> Result<(), Broken> {
+        let lane = self.lanes.get(usize::from(cancel.lane)).ok_or(Broken::UnknownLane(cancel.lane))?;
+        if !lane.cancel(cancel.number) {
             lock(&self.cancels).push(cancel);
             self.wake_loops();
         }
+        Ok(())
     }
 
     /// Stop the native thread.

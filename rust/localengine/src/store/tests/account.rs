@@ -94,7 +94,7 @@ fn repeating_an_outcome_whose_answer_was_cut_off_is_not() {
         }
         assert_eq!(story.complete(seq).0, Err(Refusal::NotFound));
         assert_eq!(story.account().settled_twice, 0, "fenced {fenced}");
-        story.complete(seq);
+        let _ = story.complete(seq);
         assert_eq!(story.account().settled_twice, 1, "fenced {fenced}");
     }
 }
@@ -119,7 +119,7 @@ fn without_tokens_each_of_two_activations_may_be_answered_once() {
     assert_eq!(story.complete(first).0, Ok(()), "no fencing: the stale holder settles the job");
     assert_eq!(story.complete(second).0, Err(Refusal::NotFound));
     assert_eq!(story.account().settled_twice, 0);
-    story.complete(second);
+    let _ = story.complete(second);
     assert_eq!(story.account().settled_twice, 1);
 }
 
@@ -159,7 +159,7 @@ fn repeating_a_cut_hand_back_with_its_token_is_neither_foreign_nor_twice() {
     assert_eq!(story.hand_back(first).0, Err(Refusal::Fenced));
     let Account { foreign, settled_twice, undelivered, .. } = story.account();
     assert_eq!((foreign, settled_twice, undelivered), (0, 0, 1));
-    story.hand_back(first);
+    let _ = story.hand_back(first);
     assert_eq!((story.account().foreign, story.account().settled_twice), (1, 1));
 }
 
@@ -223,6 +223,16 @@ fn an_answer_or_a_hand_back_that_was_cut_off_is_undelivered_once() {
 }
 
 #[test]
+fn a_hand_back_that_was_cut_off_twice_is_undelivered_once() {
+    let mut story = Story::new(false);
+    let seq = story.hold();
+    story.store.cut_before(story.key, true);
+    let (_, mark) = story.hand_back(seq);
+    story.store.cut_after(mark);
+    assert_eq!(story.account().undelivered, 1);
+}
+
+#[test]
 fn jobs_of_a_lost_answer_are_activatable_at_once_where_the_server_notices() {
     let mut story = Story::new(true);
     let (batch, first) = story.activate();
@@ -238,12 +248,12 @@ fn jobs_of_a_lost_answer_are_activatable_at_once_where_the_server_notices() {
 fn hand_backs_are_counted_apart_and_so_are_those_without_a_reason() {
     let mut story = Story::new(false);
     let seq = story.hold();
-    story.hand_back(seq);
+    let _ = story.hand_back(seq);
     let seq = story.hold();
     let mute = |retries| Failure { retries, backoff_ms: 0, message: Some(""), variables: None };
-    story.settle(seq, Outcome::Fail(mute(3)));
+    let _ = story.settle(seq, Outcome::Fail(mute(3)));
     let seq = story.hold();
-    story.settle(seq, Outcome::Fail(mute(2)));
+    let _ = story.settle(seq, Outcome::Fail(mute(2)));
     let Account { failed, handed_back, unexplained, .. } = story.account();
     assert_eq!((failed, handed_back, unexplained), (3, 2, 1));
 }

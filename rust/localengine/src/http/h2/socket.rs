@@ -1,25 +1,26 @@
-//! A TCP socket as hyper wants it, which tells its connection when everything was written.
+//! A TCP socket as hyper wants it.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::connection::Connection;
+/// Bytes read at a time.
+const READ: usize = 16 * 1024;
 
 /// See the module.
 pub(super) struct Socket {
     stream: TcpStream,
-    connection: Rc<Connection>,
+    /// Where bytes are read into before hyper gets them: its own buffer is not initialised.
+    space: Vec<u8>,
 }
 
 impl Socket {
-    pub(super) fn new(stream: TcpStream, connection: Rc<Connection>) -> Self {
-        Self { stream, connection }
+    pub(super) fn new(stream: TcpStream) -> Self {
+        Self { stream, space: vec![0; READ] }
     }
 }
 
@@ -30,9 +31,8 @@ impl Read for Socket {
         mut target: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let mut scratch = this.connection.shared.scratch.borrow_mut();
-        let room = target.remaining().min(scratch.len());
-        let Some(space) = scratch.get_mut(..room) else { return Poll::Ready(Ok(())) };
+        let room = target.remaining().min(this.space.len());
+        let Some(space) = this.space.get_mut(..room) else { return Poll::Ready(Ok(())) };
         let mut buffer = ReadBuf::new(space);
         ready!(Pin::new(&mut this.stream).poll_read(cx, &mut buffer))?;
         target.put_slice(buffer.filled());
@@ -48,7 +48,7 @@ impl Write for Socket {
     fn poll_write_vectored(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        data: &[io::IoSlice<'_>],
+        data: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.get_mut().stream).poll_write_vectored(cx, data)
     }
@@ -57,21 +57,11 @@ impl Write for Socket {
         true
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.connection.flushed();
-        Poll::Ready(Ok(()))
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
-    }
-}
-
-impl Drop for Socket {
-    fn drop(&mut self) {
-        if self.connection.reset.get() {
-            // Closing with data unsent and no time to linger is how a reset is made.
-            let _ = self.stream.set_zero_linger();
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! A fleet without Python: the core, the local engine, and threads in the place of worker processes.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -35,6 +35,7 @@ pub(crate) struct Worker {
     pub(crate) id: u64,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
+    cancelled: Arc<AtomicBool>,
 }
 
 impl Fleet {
@@ -70,12 +71,15 @@ impl Fleet {
     pub(crate) fn worker(&self, reply: impl Fn(&[u8]) -> Reply + Send + Sync + 'static) -> Worker {
         let WorkerEnds { worker, link, recorder } = self.core.add_worker(0).unwrap();
         let lanes = [LaneSpec { kind: LaneKind::Main, slots: 1 }];
-        let end = WorkerEnd::open(link, recorder, &lanes).unwrap();
+        let end = Arc::new(WorkerEnd::open(link, recorder, &lanes).unwrap());
+        let cancelled = Arc::new(AtomicBool::new(false));
+        let (watched, flag) = (Arc::downgrade(&end), Arc::clone(&cancelled));
+        std::thread::spawn(move || watch_cancels(&watched, &flag));
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let handler: Handler = Arc::new(reply);
         let thread = std::thread::spawn(move || serve(&end, &handler, &stopped));
-        Worker { id: worker, stop, thread: Some(thread) }
+        Worker { id: worker, stop, thread: Some(thread), cancelled }
     }
 
     /// Waits for an event of this kind.
@@ -140,6 +144,15 @@ impl Fleet {
 }
 
 impl Worker {
+    /// Waits until the core has said that some job's outcome is no longer wanted.
+    pub(crate) fn until_cancelled(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.cancelled.load(Ordering::Acquire) {
+            assert!(Instant::now() < deadline, "nothing was cancelled");
+            std::thread::yield_now();
+        }
+    }
+
     /// The worker ends without a word, as if killed: its link closes wherever it stands.
     pub(crate) fn kill(mut self) -> u64 {
         self.stop.store(true, Ordering::Release);
@@ -178,6 +191,16 @@ fn serve(end: &WorkerEnd, handler: &Handler, stop: &AtomicBool) {
             }
             Take::Over => return,
         }
+    }
+}
+
+fn watch_cancels(end: &Weak<WorkerEnd>, flag: &AtomicBool) {
+    while let Some(end) = end.upgrade() {
+        if !end.take_cancels().is_empty() {
+            flag.store(true, Ordering::Release);
+        }
+        drop(end);
+        std::thread::yield_now();
     }
 }
 

@@ -1,11 +1,9 @@
 //! Jobs flow from the local engine through workers and back.
 
-mod common;
-
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 
-use common::{Fleet, Reply};
+use crate::rig::{Fleet, Reply};
 use jobfleet_localengine::Dialect;
 
 #[test]
@@ -106,7 +104,7 @@ fn a_running_jobs_lease_is_renewed() {
     let hold = Arc::clone(&gate);
     let started = std::time::Instant::now();
     let _worker = fleet.worker(move |_| {
-        while hold.load(Ordering::Acquire) && started.elapsed() < common::PATIENCE {
+        while hold.load(Ordering::Acquire) && started.elapsed() < crate::rig::PATIENCE {
             std::thread::sleep(std::time::Duration::from_millis(1));
         }
         Reply::Complete

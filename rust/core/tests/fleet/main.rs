@@ -1,0 +1,7 @@
+//! The data path as a whole: the core, the local engine, and threads in the place of worker processes.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod faults;
+mod flow;
+mod rig;

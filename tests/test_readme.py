@@ -1,0 +1,37 @@
+"""The README's examples work as they are printed."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from jobfleet.config.durations import Duration
+from jobfleet.config.load import load_settings, plan_pools
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("index", "types"), [(0, ["greet"]), (1, ["charge-card", "reserve-stock", "send-mail"])], ids=["short", "long"]
+)
+def test_handlers_of_the_readme_load(tmp_path: Path, index: int, types: list[str]) -> None:
+    (tmp_path / "handlers.py").write_text(blocks("python")[index])
+    command = [sys.executable, "-m", "jobfleet", "check", "handlers.py"]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert all(name in run.stdout for name in types), run.stdout
+
+
+def test_settings_of_the_readme_are_taken(tmp_path: Path) -> None:
+    file = tmp_path / "fleet.toml"
+    file.write_text(blocks("toml")[0])
+    settings = load_settings({}, {}, file).settings
+    plans = [(pool.name, pool.processes, pool.slots) for pool in plan_pools(settings)]
+    assert plans[0] == ("cards", 4, None)
+    assert plans[1][::2] == ("mail", 200)
+    assert (settings.name, settings.grace) == ("payments", Duration(20))
