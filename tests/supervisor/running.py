@@ -10,7 +10,7 @@ import sys
 import tempfile
 import textwrap
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,20 @@ DEADLINE_S = 60.0
 
 
 class RunningFleet:
-    """`jobfleet run` with a JSON log. Every record of the log can be waited for."""
+    """`jobfleet run` with a JSON log. Every record of the log can be waited for.
 
-    def __init__(self, folder: Path, source: str, *options: str, environ: dict[str, str] | None = None) -> None:
+    `prefix` is a command that becomes `jobfleet`. What goes to `output`, a descriptor, is not read here.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        source: str,
+        *options: str,
+        environ: dict[str, str] | None = None,
+        prefix: Sequence[str] = (),
+        output: int | None = None,
+    ) -> None:
         (folder / "handlers.py").write_text(textwrap.dedent(source))
         # A path below pytest's temporary folder can be too long for a Unix socket.
         self._run_dir = tempfile.TemporaryDirectory(prefix="jf-")
@@ -35,16 +46,19 @@ class RunningFleet:
         self._ended = False
         self.process = subprocess.Popen(
             [
+                *prefix,
                 *[sys.executable, "-m", "jobfleet", "run", "handlers.py", "--log-format", "json"],
                 *["--socket", str(self.socket), *options],
             ],
             cwd=folder,
             stdin=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.PIPE if output is None else output,
             start_new_session=True,
             env=os.environ | {"JOBFLEET_DUMPABLE": "true"} | (environ or {}),
         )
-        threading.Thread(target=self._read, daemon=True).start()
+        if output is None:
+            threading.Thread(target=self._read, daemon=True).start()
 
     # -- the log
 

@@ -40,8 +40,11 @@ class LoopHost:
                 self._loop.run_until_complete(task)
             except (SystemExit, KeyboardInterrupt):
                 # Raised by some other task, which must not end the worker.
-                if task.done():
-                    break
+                continue
+            except RuntimeError:
+                # A handler stopped the loop.
+                if self._loop.is_closed():
+                    raise
         return task.result()
 
     def close(self) -> None:

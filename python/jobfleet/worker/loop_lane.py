@@ -45,7 +45,10 @@ class LoopLane:
         self._loop.add_reader(self._wake_fd, self._woken)
         self._pump_soon()
         try:
-            await self._ended
+            while not self._ended.done():
+                # A handler may cancel every task that it finds; this one ends when the lane has drained.
+                with suppress(asyncio.CancelledError):
+                    await asyncio.shield(self._ended)
         finally:
             self._loop.remove_reader(self._wake_fd)
 

@@ -216,6 +216,29 @@ pub(crate) struct WorkerLane {
     /// Nothing has started since the last look although jobs wait.
     pub(crate) stuck: bool,
     pub(crate) seen_next: u64,
+    /// Jobs whose outcome has come, for the log records that follow it.
+    recent: VecDeque<Recent>,
+}
+
+/// A job as a log record names it.
+#[derive(Clone, Copy)]
+pub(crate) struct Recent {
+    number: u64,
+    pub(crate) job_type: usize,
+    key: [u8; LONGEST_KEY],
+    key_bytes: u8,
+}
+
+/// Room for a UUID, and for any 64-bit number.
+const LONGEST_KEY: usize = 36;
+
+/// As many outcomes as one write of a worker carries ahead of its log records.
+const MOST_RECENT: usize = 1024;
+
+impl Recent {
+    pub(crate) fn key(&self) -> Option<&str> {
+        std::str::from_utf8(self.key.get(..usize::from(self.key_bytes))?).ok()
+    }
 }
 
 impl WorkerLane {
@@ -230,7 +253,24 @@ impl WorkerLane {
             bytes: 0,
             stuck: false,
             seen_next: 0,
+            recent: VecDeque::new(),
         }
+    }
+
+    /// Keeps the name of a job whose outcome has come, as long as log records of it may follow.
+    pub(crate) fn remember(&mut self, number: u64, job_type: usize, key: &str) {
+        let mut recent = Recent { number, job_type, key: [0; LONGEST_KEY], key_bytes: key.len() as u8 };
+        let Some(place) = recent.key.get_mut(..key.len()) else { return };
+        place.copy_from_slice(key.as_bytes());
+        if self.recent.len() == MOST_RECENT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(recent);
+    }
+
+    /// The name of a job whose outcome has come.
+    pub(crate) fn recall(&self, number: u64) -> Option<&Recent> {
+        self.recent.iter().rev().find(|recent| recent.number == number)
     }
 
     /// The highest number that was sent.

@@ -132,6 +132,7 @@ impl Fleet {
         let Some(sent) = lane_state.take(head.number) else { return false };
         owner.jobs += 1;
         let Some(entry) = state.ledger.get_mut(sent.id) else { return false };
+        lane_state.remember(head.number, entry.job_type, entry.job.key());
         if let Some(kind) = state.types.get_mut(entry.job_type) {
             let run = Duration::from_nanos(head.run_ns);
             kind.sent -= 1;
@@ -205,10 +206,18 @@ impl Fleet {
 
     fn name_job(&self, worker: u64, lane: usize, number: u64) -> (Option<String>, Option<String>) {
         let mut state = self.state.borrow_mut();
-        let sent = state.worker(worker).and_then(|owner| owner.lanes.get(lane)?.get(number).copied());
-        let Some(entry) = sent.and_then(|sent| state.ledger.get(sent.id)) else { return (None, None) };
-        let name = state.types.get(entry.job_type).map(|kind| kind.name.to_string());
-        (name, Some(entry.job.key().to_owned()))
+        let Some(lane) = state.worker(worker).and_then(|owner| owner.lanes.get(lane)) else {
+            return (None, None);
+        };
+        let sent = lane.get(number).copied();
+        // Outcomes overtake log records.
+        let recent = if sent.is_none() { lane.recall(number).copied() } else { None };
+        let (job_type, key) = match (sent.and_then(|sent| state.ledger.get(sent.id)), &recent) {
+            (Some(entry), _) => (entry.job_type, Some(entry.job.key())),
+            (None, Some(recent)) => (recent.job_type, recent.key()),
+            (None, None) => return (None, None),
+        };
+        (state.types.get(job_type).map(|kind| kind.name.to_string()), key.map(str::to_owned))
     }
 
     /// A link that cannot be relied on ends its worker: the supervisor is asked to kill it.

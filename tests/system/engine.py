@@ -1,0 +1,83 @@
+"""A local engine that outlives the fleets of a test, so that its account can be read after their end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+from jobfleet._core import LocalEngine
+
+from tests.camunda.waiting import wait_until
+from tests.supervisor.running import DEADLINE_S
+
+Json = dict[str, Any]
+
+NEVER = ("expired", "settled_twice", "foreign", "lost")
+"""What no fleet may bring about, whatever its handlers do."""
+
+
+class Engine:
+    """An engine, its admin API, and what a test wants to know of it."""
+
+    def __init__(self, port: int = 0, dialect: str = "8.10") -> None:
+        self._engine = LocalEngine(json.dumps({"port": port, "dialect": dialect}).encode())
+        self.port = self._engine.port
+        self._client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=DEADLINE_S)
+
+    @property
+    def address(self) -> str:
+        """What `--engine` takes."""
+        return f"camunda+http://127.0.0.1:{self.port}"
+
+    def push(self, job_type: str, count: int = 1, retries: int = 3, **variables: object) -> list[str]:
+        """Make jobs; their keys."""
+        body = {"type": job_type, "count": count, "variables": variables, "retries": retries}
+        first, last = self._client.post("/local/jobs", json=body).raise_for_status().json()["keys"]
+        return [str(key) for key in range(first, last + 1)]
+
+    def job(self, key: str) -> Json:
+        """What the engine knows of one job."""
+        return dict(self._client.get(f"/local/jobs/{key}").raise_for_status().json())
+
+    def wait_job(self, key: str, *states: str) -> Json:
+        """The job, once it is in one of `states`."""
+
+        def look() -> Json | None:
+            job = self.job(key)
+            return job if job["state"] in states else None
+
+        return wait_until(look, f"job {key} is {' or '.join(states)}", DEADLINE_S)
+
+    def wait_account(self, reached: Callable[[Json], bool], what: str) -> Json:
+        """The account, once it is as wanted."""
+
+        def look() -> Json | None:
+            account = self.account()
+            return account if reached(account) else None
+
+        return wait_until(look, what, DEADLINE_S)
+
+    def wait_settled(self) -> Json:
+        """The account, once every job has come to its end."""
+        return self.wait_account(
+            lambda account: account["waiting"] + account["in_flight"] == 0, "every job has come to its end"
+        )
+
+    def account(self) -> Json:
+        """`GET /account`."""
+        return dict(self._client.get("/account").raise_for_status().json())
+
+    def check(self) -> Json:
+        """The account, which has to add up: no job is lost, whatever happened."""
+        account = self.account()
+        ended = account["completed"] + account["errors_thrown"] + account["incidents"]
+        assert account["created"] == ended + account["waiting"] + account["in_flight"], account
+        assert {name: account[name] for name in NEVER} == dict.fromkeys(NEVER, 0), account
+        return account
+
+    def close(self) -> None:
+        """Stop it."""
+        self._client.close()
+        self._engine.stop()
