@@ -98,7 +98,9 @@ def test_page_of_a_proxy_at_the_start_is_told_once_and_outwaited(
     proxy.answer("200 OK")
     engine.push("completes", 10)
     fleet = run_fleet(HANDLERS, "--processes", "1", address=proxy.address).wait_running()
-    assert re.search("not as Camunda's REST API does|no list of jobs", fleet.wait_for_line("text/html")["message"])
+    told = fleet.wait_for_line("text/html")["message"]
+    assert f"127.0.0.1:{proxy.port}: HTTP 200 with text/html" in told
+    assert re.search("not Camunda's REST API; check the address|but no list of jobs", told)
     assert fleet.readiness()[0] == 503
     (fleet.folder / "open").touch()
     proxy.pass_on()

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+from contextlib import ExitStack
+from pathlib import Path
+
+from tests.camunda.waiting import wait_until
+from tests.supervisor.running import DEADLINE_S
 
 from .conftest import StartFleet
 from .engine import Engine
@@ -49,3 +55,25 @@ def test_jobs_flow_while_nobody_reads_the_output(run_fleet: StartFleet, engine: 
     finally:
         os.close(reader)
         os.close(writer)
+
+
+def test_fleet_without_a_free_descriptor_recovers_when_there_are_some(run_fleet: StartFleet, engine: Engine) -> None:
+    few = ("sh", "-c", 'ulimit -n 64; exec "$@"', "sh")
+    fleet = run_fleet(FLOOD, "--processes", "2", prefix=few).wait_running()
+    engine.push("noop", 200)
+    engine.wait_settled()
+    victim = fleet.wait_ready(2)[0]["pid"]
+    folder = Path(f"/proc/{fleet.process.pid}/fd")
+    with ExitStack() as callers:
+        for _ in range(80):
+            caller = callers.enter_context(socket.socket(socket.AF_UNIX))
+            caller.connect(str(fleet.socket))
+        wait_until(lambda: len(list(folder.iterdir())) >= 64, "every descriptor is in use", DEADLINE_S)
+        fleet.kill_worker(victim)
+        # Whatever is open already goes on.
+        engine.push("noop", 200)
+        engine.wait_settled()
+    fleet.wait_ready(2)
+    engine.push("noop", 200)
+    assert engine.wait_settled()["completed"] == 600
+    assert fleet.stop() == 0

@@ -57,7 +57,8 @@ impl Engine for Camunda {
             return Err(probe_failure(answer));
         }
         let topology: Topology = serde_json::from_slice(&answer.body).map_err(|_| {
-            "the address answers, but not as Camunda's REST API does (no topology)".to_owned()
+            let found = words(answer);
+            format!("{found}: this is not Camunda's REST API; check the address, and the proxies before it")
         })?;
         self.minor = minor_version(&topology.gateway_version);
         self.version = Some(topology.gateway_version);
