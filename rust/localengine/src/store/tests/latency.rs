@@ -34,13 +34,13 @@ fn only_a_first_holder_tells_how_long_a_job_was_available() {
     let mut store = Store::new();
     store.add(&NewJobs::new("a", 2));
     let first = activate(&mut store);
-    store.settle(first, Fence::None, false, Outcome::Complete(ENDING), 0).0.unwrap();
+    store.settle(first, Fence::None, false, Outcome::Complete(ENDING), 0).result.unwrap();
     assert_eq!(counts(&store), (1, 1));
     let second = activate(&mut store);
     let back = Failure { retries: 3, backoff_ms: 0, message: None, variables: None };
-    store.settle(second, Fence::None, false, Outcome::Fail(back), 0).0.unwrap();
+    store.settle(second, Fence::None, false, Outcome::Fail(back), 0).result.unwrap();
     assert_eq!(activate(&mut store), second);
-    store.settle(second, Fence::None, false, Outcome::Complete(ENDING), 0).0.unwrap();
+    store.settle(second, Fence::None, false, Outcome::Complete(ENDING), 0).result.unwrap();
     assert_eq!(counts(&store), (1, 2));
     store.reset();
     assert_eq!(counts(&store), (0, 0));
@@ -51,6 +51,6 @@ fn jobs_that_are_made_up_on_demand_were_never_available() {
     let mut store = Store::new();
     store.add_endless(&NewJobs::new("a", 1));
     let key = activate(&mut store);
-    store.settle(key, Fence::None, false, Outcome::Complete(ENDING), 0).0.unwrap();
+    store.settle(key, Fence::None, false, Outcome::Complete(ENDING), 0).result.unwrap();
     assert_eq!(counts(&store), (0, 1));
 }
