@@ -109,9 +109,7 @@ def test_setting_that_is_wrong_is_named_with_its_line_and_what_is_valid(
         ("127.0.0.1:8080", "--engine: "),
     ],
 )
-def test_address_that_is_no_engines_is_refused_with_one_that_would_do(
-    tmp_path: Path, address: str, said: str
-) -> None:
+def test_address_that_is_no_engines_is_refused_with_one_that_would_do(tmp_path: Path, address: str, said: str) -> None:
     (tmp_path / "handlers.py").write_text(NOOP)
     done = jobfleet(tmp_path, "run", "handlers.py", "--engine", address, "--name", f"bad-{os.getpid()}")
     assert done.returncode == ExitCode.SETTINGS, done.stderr

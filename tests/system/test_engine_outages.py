@@ -111,9 +111,7 @@ def test_page_of_a_proxy_at_the_start_is_told_once_and_outwaited(
 
 
 @pytest.mark.parametrize("status", ["200 OK", "404 Not Found", "502 Bad Gateway"])
-def test_outcomes_outlast_pages_of_a_proxy(
-    run_fleet: StartFleet, engine: Engine, proxy: Proxy, status: str
-) -> None:
+def test_outcomes_outlast_pages_of_a_proxy(run_fleet: StartFleet, engine: Engine, proxy: Proxy, status: str) -> None:
     fleet = run_fleet(HANDLERS, "--processes", "1", address=proxy.address).wait_running()
     keys = {job_type: engine.push(job_type) for job_type in TYPES}
     wait_started(fleet, [key for some in keys.values() for key in some])

@@ -8,7 +8,7 @@ from .fleet import Fleet
 
 OPTIONS = ("--processes", "1", "--grace", "5s")
 
-HANDLERS = r'''
+HANDLERS = r"""
     import os
     import msgspec
     from jobfleet import Job, handler
@@ -62,7 +62,7 @@ HANDLERS = r'''
     @handler("echo")
     def echo(job: Job) -> dict:
         return {"length": len(job.variables["text"]), "text": "y" * job.variables.get("answer", 0)}
-'''
+"""
 
 
 def pid_of(shared: Fleet) -> int:
@@ -75,7 +75,10 @@ def pid_of(shared: Fleet) -> int:
     ("variables", "said"),
     [
         ({"orderId": 7, "items": []}, "Expected `str`, got `int` at variables.orderId"),
-        ({"orderId": "A", "items": [{"name": "x", "price": "1"}]}, "Expected `float`, got `str` at variables.items[0].price"),
+        (
+            {"orderId": "A", "items": [{"name": "x", "price": "1"}]},
+            "Expected `float`, got `str` at variables.items[0].price",
+        ),
         ({"items": []}, "missing required field `orderId` at variables"),
         ({"orderId": "A", "items": None}, "Expected `array`, got `null` at variables.items"),
     ],
@@ -99,8 +102,8 @@ def test_variables_that_do_not_fit_fail_the_job_with_their_path(shared: Fleet, v
         ("infinity", "result.a[1] is -inf"),
         ("surrogate", "result.name is"),
         ("cycle", "contains itself, or is nested too deeply"),
-        ("list", "a handler returns its variables as a dict"),
-        ("text", "a handler returns its variables as a dict"),
+        ("list", "a JSON object is needed: a dict"),
+        ("text", "a JSON object is needed: a dict"),
         ("key", "result has the key (1, 2)"),
         ("coroutine", "result is a coroutine"),
     ],

@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from jobfleet.supervisor.exits import ExitCode

@@ -16,7 +16,7 @@ from .fleet import Fleet
 
 OPTIONS = ("--processes", "1", "--grace", "5s")
 
-HANDLERS = r'''
+HANDLERS = r"""
     import asyncio
     import concurrent.futures
     import gc
@@ -146,7 +146,7 @@ HANDLERS = r'''
     @handler("pid-async")
     async def pid_async(job: Job) -> dict:
         return {"pid": os.getpid()}
-'''
+"""
 TAMPERING = ("prints", "forks", "leaves-children", "threads", "signals", "stops-loop", "settings", "closes-output")
 
 
