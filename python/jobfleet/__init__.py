@@ -11,12 +11,23 @@ if TYPE_CHECKING:
     from jobfleet.handlers.backoff import Backoff
     from jobfleet.handlers.completion import Completion
     from jobfleet.handlers.decorator import handler
-    from jobfleet.handlers.errors import JobError, JobFailure
+    from jobfleet.handlers.errors import JobError, JobFailure, TimeLimitExceeded
     from jobfleet.handlers.hooks import on_start, on_stop
     from jobfleet.handlers.job import Job
     from jobfleet.handlers.state import State
 
-__all__ = ["Backoff", "Completion", "Job", "JobError", "JobFailure", "State", "handler", "on_start", "on_stop"]
+__all__ = [
+    "Backoff",
+    "Completion",
+    "Job",
+    "JobError",
+    "JobFailure",
+    "State",
+    "TimeLimitExceeded",
+    "handler",
+    "on_start",
+    "on_stop",
+]
 
 _HOMES = {
     "Backoff": "backoff",
@@ -25,6 +36,7 @@ _HOMES = {
     "JobError": "errors",
     "JobFailure": "errors",
     "State": "state",
+    "TimeLimitExceeded": "errors",
     "handler": "decorator",
     "on_start": "hooks",
     "on_stop": "hooks",

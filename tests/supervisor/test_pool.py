@@ -18,6 +18,8 @@ from jobfleet.supervisor.process import become_subreaper
 
 from .fake_core import Stage
 
+NO_LIMITS = {"time_limit_ms": None, "hard_time_limit_ms": None}
+
 Play = Callable[[Stage, Pool], Awaitable[None]]
 Act = Callable[..., None]
 
@@ -84,7 +86,7 @@ def test_handlers_are_declared_once_and_every_index_is_forked(act: Act) -> None:
                 "name": "mail",
                 "generation": 1,
                 "lanes": [["main", 1]],
-                "types": [{"type": "noop", "lane": 0, "slots": 1, "lease_ms": 1000, "fetch": None}],
+                "types": [{"type": "noop", "lane": 0, "slots": 1, "lease_ms": 1000, "fetch": None} | NO_LIMITS],
             }
         ]
         assert [worker.index for worker in pool.crew] == [0, 1]

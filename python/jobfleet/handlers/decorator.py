@@ -8,6 +8,7 @@ from jobfleet.handlers.backoff import DEFAULT_BACKOFF, Backoff, BackoffOption
 from jobfleet.handlers.duration import Duration, to_ms
 from jobfleet.handlers.errors import HandlerOptionError
 from jobfleet.handlers.job import Job
+from jobfleet.handlers.limits import limits_of
 from jobfleet.handlers.registry import REGISTRY, Options, Registration, Source
 from jobfleet.handlers.spec import Strategy
 
@@ -16,7 +17,7 @@ Handler = TypeVar("Handler", bound=Callable[[Job[Any]], Any])
 SHORTEST_LEASE_MS = 100
 """Renewal happens at half the lease; below this the request itself would take that long."""
 MOST_SLOTS = 10_000
-_NAMES = ("slots", "lease", "fetch", "strategy", "backoff", "retry_bad_data")
+_NAMES = ("slots", "lease", "fetch", "strategy", "backoff", "retry_bad_data", "time_limit", "hard_time_limit")
 
 
 def handler(
@@ -28,6 +29,8 @@ def handler(
     strategy: Strategy | None = None,
     backoff: BackoffOption = DEFAULT_BACKOFF,
     retry_bad_data: bool = False,
+    time_limit: Duration | None = None,
+    hard_time_limit: Duration | None = None,
     **unknown: NoReturn,
 ) -> Callable[[Handler], Handler]:
     """Declare the decorated function as the handler of job type `type`. The function itself stays as it is.
@@ -40,6 +43,11 @@ def handler(
     `backoff`: the pause after a failure, one for all or one per exception class.
     `retry_bad_data`: variables that do not fit the declared type, and results that cannot be encoded, fail the job
     with no retries left, since neither heals by trying again; True makes them cost one retry like any failure.
+
+    `time_limit`: after this run time `TimeLimitExceeded` is raised in a sync handler as soon as it runs Python code,
+    and an async one is cancelled; the job fails with the limit in its message.
+    `hard_time_limit`: after this run time the worker process writes its stacks and is killed; the job fails, other
+    jobs of the process are handed back. Both default to the pool's; 0 is no limit.
 
     Raises HandlerOptionError for an option that cannot work.
     """
@@ -54,6 +62,7 @@ def handler(
         strategy=_strategy(strategy),
         backoff=_backoff(backoff),
         retry_bad_data=_flag("retry_bad_data", retry_bad_data),
+        limits=limits_of(time_limit, hard_time_limit),
     )
 
     def register(function: Handler) -> Handler:

@@ -8,6 +8,7 @@ from types import CodeType
 from typing import Any
 
 from jobfleet.handlers.backoff import DEFAULT_BACKOFF, BackoffOption
+from jobfleet.handlers.limits import NO_LIMITS, Limits
 from jobfleet.handlers.spec import Strategy
 
 
@@ -24,6 +25,7 @@ class Options:
     strategy: Strategy | None = None
     backoff: BackoffOption = DEFAULT_BACKOFF
     retry_bad_data: bool = False
+    limits: Limits = NO_LIMITS
 
 
 @dataclass(frozen=True)

@@ -31,3 +31,7 @@ class HandlerSpec(msgspec.Struct, frozen=True, kw_only=True):
     """How long an empty poll is held; None takes the fleet's."""
     max_bytes: int | None = None
     """Bound on the bytes of one activation; None takes the fleet's."""
+    time_limit_ms: int | None = None
+    """Run time after which the handler is told to stop."""
+    hard_time_limit_ms: int | None = None
+    """Run time after which its process is killed."""

@@ -20,6 +20,10 @@ class CoreLike(Protocol):
     def add_worker(self, pool_id: int) -> tuple[int, int, int]: ...
     def drain_worker(self, worker_id: int) -> None: ...
     def worker_dead(self, worker_id: int, reason: str) -> None: ...
+    def shun_worker(self, worker_id: int, shunned: bool) -> None: ...
+    def condemn_worker(self, worker_id: int, blameless: bool) -> None: ...
+    @property
+    def beats(self) -> int: ...
     def stop_activation(self) -> None: ...
     def give_up(self, reason: str) -> None: ...
     @property
@@ -105,6 +109,21 @@ class Permits(msgspec.Struct, kw_only=True):
     refusals: int = 0
 
 
+class SlotAudit(msgspec.Struct, kw_only=True):
+    """How often permits, slots and ledger were compared, and what came of it."""
+
+    checks: int = 0
+    disagreements: int = 0
+    mended: int = 0
+
+
+class PoisonStatus(msgspec.Struct, kw_only=True):
+    """Jobs that ran while a worker died."""
+
+    suspects: int = 0
+    convicted: int = 0
+
+
 class CoreStatus(msgspec.Struct, kw_only=True):
     """The state of the data path."""
 
@@ -116,6 +135,8 @@ class CoreStatus(msgspec.Struct, kw_only=True):
     held_polls: int = 0
     activating: bool = False
     link_errors: int = 0
+    slot_audit: SlotAudit = msgspec.field(default_factory=SlotAudit)
+    poison: PoisonStatus = msgspec.field(default_factory=PoisonStatus)
 
 
 read_status: Final = msgspec.json.Decoder(CoreStatus).decode
@@ -135,6 +156,8 @@ def core_settings(settings: Settings, engine: EngineAddress, host: str) -> bytes
         "outcome_connections_max": settings.engine.outcome_connections_max,
         "backpressure": settings.engine.backpressure,
         "poll_jitter_ms": settings.engine.poll_jitter.ms,
+        "poison_deaths": settings.poison_deaths,
+        "deaths_cost_retries": settings.deaths_cost_retries,
     }
     return msgspec.json.encode(document)
 
@@ -148,6 +171,8 @@ def pool_spec(name: str, generation: int, loaded: Loaded) -> bytes:
             "slots": handler.slots,
             "lease_ms": handler.lease_ms,
             "fetch": handler.fetch,
+            "time_limit_ms": handler.time_limit_ms,
+            "hard_time_limit_ms": handler.hard_time_limit_ms,
         }
         for handler in loaded.handlers
     ]

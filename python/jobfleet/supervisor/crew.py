@@ -187,6 +187,16 @@ class Crew:
         self._teller.say(Level.ERROR, f"worker {record.index} is killed: {error}", pid=record.pid)
         record.stop(Reason.BROKEN_LINK)
 
+    def forgive(self, record: Worker) -> None:
+        """Its death was one job's fault: it is replaced at once, and counts for no breaker."""
+        self._policy.forgive(record.index)
+        timer = self._timers.pop(record.index, None)
+        if timer is not None and not self.is_broken:
+            timer.cancel()
+            self._want(record.index)
+        elif timer is not None:
+            self._timers[record.index] = timer
+
     # -- inside
 
     def _fork(self, forker: Forker, index: int) -> None:

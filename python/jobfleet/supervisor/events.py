@@ -12,6 +12,7 @@ from jobfleet.supervisor import messages
 from jobfleet.supervisor.log import Level
 from jobfleet.supervisor.pool import Pool
 from jobfleet.supervisor.surroundings import Surroundings
+from jobfleet.supervisor.watchdog import Watchdog
 from jobfleet.supervisor.worker import Worker
 
 # Keys of jobs that one line of the log may name.
@@ -38,6 +39,7 @@ class CoreEvents:
         self._records_dropped = 0
         self._is_recording = False
         self.engine_state = "unknown"
+        self.watchdog = Watchdog(around, self._find)
 
     def take(self) -> None:
         """Hear everything that waits; records of handlers last and little by little, since they can come in floods."""
@@ -90,6 +92,16 @@ class CoreEvents:
         elif isinstance(event, messages.JobRejected):
             self._log.warning(f"the engine rejects an outcome: {event.message}", type=event.type, key=event.key)
             self._hub.publish("job_rejected", type=event.type, key=event.key, message=event.message)
+        elif isinstance(event, messages.Suspects):
+            self.watchdog.look(event.workers)
+        elif isinstance(event, messages.Overdue):
+            self.watchdog.overdue(event)
+        elif isinstance(event, messages.JobConvicted):
+            self._log.error(f"job {event.key} is failed for good: {event.message}", type=event.type, key=event.key)
+            self._hub.publish("job_convicted", type=event.type, key=event.key, message=event.message)
+        elif isinstance(event, messages.Disagreement):
+            self._log.error(f"a defect of jobfleet, mended: {event.what}")
+            self._hub.publish("slot_audit", what=event.what)
         elif isinstance(event, messages.Dropped):
             self._log.warning(f"{event.count} log records of handlers were dropped: more than the fleet takes")
         else:
@@ -117,6 +129,12 @@ class CoreEvents:
                 return pool, record
         return None, None
 
+    def _forgive(self, worker: int) -> None:
+        for pool in self._pools:
+            record = pool.crew.recall(worker)
+            if record is not None:
+                pool.crew.forgive(record)
+
     def _record(self, event: messages.Log) -> None:
         known = (pool.crew.recall(event.worker) for pool in self._pools)
         worker = next(filter(None, known), None)
@@ -134,11 +152,15 @@ class CoreEvents:
         self._changed()
 
     def _buried(self, event: messages.Buried) -> None:
-        if event.settled or event.requeued or event.handed_back:
+        self.watchdog.forget(event.worker)
+        if event.blamed:
+            self._forgive(event.worker)
+        if event.settled or event.requeued or event.handed_back or event.failed:
             keys = [str(job.key) for job in event.jobs[:_KEYS_SHOWN]]
             self._log.info(
                 f"{event.reason}: of its jobs {event.settled} settled, "
-                f"{event.requeued} for other workers, {event.handed_back} handed back",
+                f"{event.requeued} for other workers, {event.handed_back} handed back"
+                + (f", {event.failed} failed" if event.failed else ""),
                 keys=keys or None,
             )
         jobs = msgspec.to_builtins(event.jobs)
@@ -149,5 +171,6 @@ class CoreEvents:
             settled=event.settled,
             requeued=event.requeued,
             handed_back=event.handed_back,
+            failed=event.failed,
             jobs=jobs,
         )

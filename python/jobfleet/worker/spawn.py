@@ -13,6 +13,7 @@ from typing import NoReturn
 import msgspec
 
 from jobfleet.handlers.errors import LoadError
+from jobfleet.handlers.limits import NO_LIMITS, Limits
 from jobfleet.handlers.load import Loaded, load
 from jobfleet.handlers.spec import Strategy
 from jobfleet.worker.control import close_all
@@ -32,6 +33,7 @@ class Unloaded(msgspec.Struct):
     slots: int | None
     lanes: list[tuple[Strategy, int]]
     """As the probe found them."""
+    limits: Limits = NO_LIMITS
 
 
 def double_fork(become: Callable[[int, int], NoReturn]) -> int:
@@ -116,7 +118,7 @@ def _serve(pool: Loaded | Unloaded, link_fd: int, recorder_fd: int) -> NoReturn:
 
 
 def _load_now(pool: Unloaded) -> Loaded:
-    loaded = load(pool.handlers, pool.slots)
+    loaded = load(pool.handlers, pool.slots, pool.limits)
     if loaded.lanes != pool.lanes:
         raise LoadError("the handlers are not those that were declared to the fleet; reload the fleet")
     return loaded

@@ -10,7 +10,7 @@ use crate::ask::{self, Demand};
 use crate::engine::{Activation, Ask, Refusal};
 use crate::fleet::{Fleet, backoff};
 use crate::job::{Job, Lease, now};
-use crate::state::{Pool, State, WorkerState};
+use crate::state::{Pool, State};
 use crate::transport::{Connection, Kind, SendError};
 
 /// The engine may answer this much after the hold: measured up to 0.3 s late, and proxies add theirs.
@@ -139,6 +139,7 @@ impl Poller {
         self.with_type(|kind| {
             kind.asked -= u64::from(jobs);
             kind.held_polls -= 1;
+            kind.parked_polls -= 1;
         });
         let time = now();
         match outcome {
@@ -179,11 +180,14 @@ impl Poller {
     }
 
     async fn exchange(&mut self, jobs: u32) -> Result<Activation, Refusal> {
-        let fleet = Rc::clone(&self.fleet);
+        let (fleet, job_type) = (Rc::clone(&self.fleet), self.job_type);
         let released = std::cell::Cell::new(false);
         let release = || {
             if !released.replace(true) {
                 fleet.release_permit();
+                if let Some(kind) = fleet.state.borrow_mut().types.get_mut(job_type) {
+                    kind.parked_polls += 1;
+                }
             }
         };
         let result = {
@@ -288,7 +292,7 @@ impl Fleet {
     /// Puts activated jobs into the ledger and dispatches them; in a drain they go straight back.
     fn take_jobs(self: &Rc<Self>, job_type: usize, jobs: Vec<Job>, sent_at: Duration, received_at: Duration) {
         let hold = self.settings.hold(self.capabilities().notices_departed_clients);
-        let mut back = Vec::new();
+        let (mut back, mut suspects) = (Vec::new(), false);
         let mut state = self.state.borrow_mut();
         let Some(lease) = state.types.get(job_type).map(|kind| kind.lease) else { return };
         self.observe(&jobs, sent_at, received_at, lease);
@@ -298,16 +302,24 @@ impl Fleet {
                 Some(deadline) => self.clock.borrow().local_end(deadline, lease, received_at, hold),
                 None => received_at + lease / 2,
             };
+            let solitary = !state.poison.is_empty() && state.poison.is_solitary(job.key(), received_at);
             let id = state.ledger.insert(job, job_type, Lease { received_at, end });
             let Some(kind) = state.types.get_mut(job_type) else { return };
             kind.counters.activated += 1;
-            if activating {
-                kind.queue.push_back(id);
-            } else {
+            if !activating {
                 back.push(id);
+            } else if solitary {
+                state.ledger.get_mut(id).into_iter().for_each(|entry| entry.solitary = true);
+                state.enqueue(id, false);
+                suspects = true;
+            } else {
+                kind.queue.push_back(id);
             }
         }
-        let home = state.list(job_type);
+        let home = state.list(job_type).or_else(|| {
+            let home = if suspects { state.home(job_type) } else { None };
+            home.map(|(pool, _)| pool)
+        });
         drop(state);
         self.holding.notify_one();
         for id in back {
@@ -337,7 +349,7 @@ impl State {
         let own = pool.types.get(type_index)?;
         let lane_slots = pool.lanes.get(own.lane)?.slots;
         let slots = own.slots.min(lane_slots);
-        let ready = || pool.workers.iter().filter(|worker| worker.state == WorkerState::Ready);
+        let ready = || pool.workers.iter().filter(|worker| worker.is_usable());
         let busy: usize =
             ready().filter_map(|worker| worker.lanes.get(own.lane)).map(|lane| lane.jobs.min(slots)).sum();
         let total = slots * ready().count();
@@ -356,6 +368,7 @@ impl State {
             job_bytes: kind.job_bytes as u64,
             byte_budget,
             backlog,
+            sent: kind.sent,
             growth: kind.growth,
         })
     }

@@ -37,6 +37,8 @@ pub(crate) struct Demand {
     pub(crate) byte_budget: u64,
     /// Jobs of the type that are here already or asked for.
     pub(crate) backlog: u64,
+    /// Of these, the ones that workers have.
+    pub(crate) sent: u64,
     /// While nothing is known: doubles with each full answer, from 1.
     pub(crate) growth: u64,
 }
@@ -63,7 +65,9 @@ pub(crate) fn low_mark(demand: &Demand) -> u64 {
 /// How many jobs of the type should be here, running ones included.
 fn target(demand: &Demand) -> u64 {
     let Some(p90) = demand.p90 else {
-        return (demand.free_slots.max(1) * demand.growth).min(share(demand)).max(1);
+        // Beside those that run already: the first one may take hours, and must not hold up the others.
+        let more = if demand.free_slots == 0 { 0 } else { demand.free_slots * demand.growth };
+        return (demand.sent + more.min(share(demand))).max(1);
     };
     let ahead = SHORTEST_AHEAD.max(demand.round_trip * 2);
     let work = per(ahead, p90, demand.slots) + demand.slots;
@@ -105,6 +109,7 @@ mod tests {
             job_bytes: 0,
             byte_budget: 1 << 26,
             backlog: 0,
+            sent: 0,
             growth: 1,
         }
     }
@@ -167,5 +172,12 @@ mod tests {
         let busy = Demand { p90: Some(Duration::from_micros(5)), rate: 20_000.0, backlog: 900, ..demand() };
         assert_eq!(ask(&busy), None);
         assert_eq!(ask(&Demand { slots: 0, ..demand() }), None);
+    }
+
+    #[test]
+    fn a_first_job_that_runs_for_long_does_not_hold_up_the_free_slots() {
+        let running = Demand { free_slots: 1, sharers: 3, growth: 2, backlog: 1, sent: 1, ..demand() };
+        assert_eq!(ask(&running), Some(1));
+        assert_eq!(ask(&Demand { free_slots: 0, ..running }), None);
     }
 }

@@ -78,7 +78,13 @@ impl Fleet {
     /// Empties every queue.
     fn take_waiting(&self) -> Vec<JobId> {
         let mut state = self.state.borrow_mut();
-        state.types.iter_mut().flat_map(|kind| std::mem::take(&mut kind.queue)).collect()
+        state.suspects_waiting = 0;
+        let emptied = |kind: &mut crate::state::JobType| {
+            let mut waiting = std::mem::take(&mut kind.queue);
+            waiting.append(&mut kind.suspects);
+            waiting
+        };
+        state.types.iter_mut().flat_map(emptied).collect()
     }
 
     /// Tells, once, that nothing is left to wait for.

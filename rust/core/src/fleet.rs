@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use crate::audit::Audit;
 use crate::clock::LeaseClock;
 use crate::engine::{Capabilities, Engine};
 use crate::events::{EngineState, Event, Events};
 use crate::job::now;
 use crate::permits::Permits;
+use crate::poison::{Poison, Rules};
 use crate::settings::CoreSettings;
 use crate::settle::Outcomes;
 use crate::state::State;
@@ -40,6 +42,13 @@ pub(crate) struct Fleet {
     pub(crate) abandoned: Cell<bool>,
     pub(crate) drained_told: Cell<bool>,
     pub(crate) link_errors: Cell<u64>,
+    /// Renewals that hold a permit.
+    pub(crate) renewals: Cell<u32>,
+    /// How often time limits are looked at: by the shortest one that was declared.
+    pub(crate) look_every: Cell<Duration>,
+    pub(crate) audit: RefCell<Audit>,
+    /// Whether the last look found workers that do not move.
+    pub(crate) suspected: Cell<bool>,
     pub(crate) poll_connections: Cell<u64>,
     /// Second handles of the poll connections that are open, for half-closing them.
     pub(crate) poll_handles: RefCell<Vec<Weak<OwnedFd>>>,
@@ -63,13 +72,14 @@ impl Fleet {
         let seed = now().as_nanos() as u64 | 1;
         let permits = Permits::new(settings.backpressure.into(), seed);
         let outcomes = Outcomes::new(settings.outcome_connections_max);
+        let rules = Rules { convict_after: settings.poison_deaths, charge_every: settings.deaths_cost_retries };
         transport.set_authorization(settings.authorization.as_deref());
         Self {
             settings,
             engine: RefCell::new(engine),
             transport,
             events,
-            state: RefCell::default(),
+            state: RefCell::new(State::new(Poison::new(rules))),
             permits: RefCell::new(permits),
             permit_freed: Notify::new(),
             clock: RefCell::new(LeaseClock::new()),
@@ -82,6 +92,10 @@ impl Fleet {
             abandoned: Cell::new(false),
             drained_told: Cell::new(false),
             link_errors: Cell::new(0),
+            renewals: Cell::new(0),
+            look_every: Cell::new(crate::watch::EVERY),
+            audit: RefCell::default(),
+            suspected: Cell::new(false),
             poll_connections: Cell::new(0),
             poll_handles: RefCell::default(),
             random: Cell::new(seed),

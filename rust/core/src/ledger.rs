@@ -32,6 +32,8 @@ pub(crate) struct Entry {
     pub(crate) renewing: bool,
     /// The engine has said that the job is no longer this fleet's: nothing is sent for it any more.
     pub(crate) disowned: bool,
+    /// Processes died while it ran: it runs with nothing else in its process.
+    pub(crate) solitary: bool,
 }
 
 /// All jobs in flight.
@@ -48,7 +50,8 @@ struct Place {
 
 impl Ledger {
     pub(crate) fn insert(&mut self, job: Job, job_type: usize, lease: Lease) -> JobId {
-        let entry = Entry { job, job_type, lease, stage: Stage::Waiting, renewing: false, disowned: false };
+        let (stage, renewing, disowned, solitary) = (Stage::Waiting, false, false, false);
+        let entry = Entry { job, job_type, lease, stage, renewing, disowned, solitary };
         if let Some(index) = self.free.pop()
             && let Some(place) = self.places.get_mut(index as usize)
         {
@@ -96,6 +99,12 @@ impl Ledger {
             .filter(|(_, place)| place.entry.as_ref().is_some_and(&wanted))
             .map(|(index, place)| JobId { index: index as u32, turn: place.turn })
             .collect()
+    }
+
+    /// Every job.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (JobId, &Entry)> {
+        let places = (0..).zip(&self.places);
+        places.filter_map(|(index, place)| Some((JobId { index, turn: place.turn }, place.entry.as_ref()?)))
     }
 
     /// The longest time until the next lease needs a look.

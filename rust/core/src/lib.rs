@@ -3,6 +3,8 @@
 
 mod activate;
 mod ask;
+mod audit;
+mod bury;
 pub mod clock;
 mod core;
 mod dispatch;
@@ -16,15 +18,18 @@ mod ledger;
 pub mod link;
 pub mod permits;
 mod pick;
+mod poison;
 pub mod recorder;
 mod renew;
 mod scan;
 pub mod settings;
 mod settle;
 mod snapshot;
+mod solitude;
 mod state;
 pub mod stats;
 mod transport;
+mod watch;
 mod workers;
 
 pub use crate::core::{Core, CoreError, WorkerEnds};

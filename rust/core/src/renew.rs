@@ -12,7 +12,7 @@ use crate::ledger::{JobId, Stage};
 use crate::permits::Acquire;
 use crate::recorder::Progress;
 use crate::settle::Work;
-use crate::state::WorkerState;
+use crate::state::{Blame, WorkerState};
 
 /// Leases are looked at no more often than this.
 const MOST_OFTEN: Duration = Duration::from_millis(20);
@@ -52,6 +52,9 @@ impl Fleet {
                 self.hand_back_late(id);
             }
             Stage::Sent { worker, lane, number } if self.is_mute(worker, lane, number) => {
+                if let Some(owner) = self.state.borrow_mut().worker(worker) {
+                    owner.blame.get_or_insert(Blame::Mute(lane, number));
+                }
                 self.break_worker(worker, "it has not sent its outcome of a job whose handler returned");
             }
             // Nothing but a late completion is any use now.
@@ -89,9 +92,14 @@ impl Fleet {
     fn forget_waiting(&self, id: JobId) {
         let mut state = self.state.borrow_mut();
         let job_type = state.ledger.get(id).map(|entry| entry.job_type);
+        let mut suspects = 0;
         if let Some(kind) = job_type.and_then(|index| state.types.get_mut(index)) {
             kind.queue.retain(|waiting| *waiting != id);
+            suspects = kind.suspects.len();
+            kind.suspects.retain(|waiting| *waiting != id);
+            suspects -= kind.suspects.len();
         }
+        state.suspects_waiting -= suspects;
     }
 
     fn renew(self: &Rc<Self>, id: JobId) {
@@ -105,6 +113,7 @@ impl Fleet {
         tokio::task::spawn_local(async move {
             // Held until the renewal is concluded, whatever that takes.
             fleet.permit().await;
+            fleet.renewals.set(fleet.renewals.get() + 1);
             fleet.outcomes.push(&fleet, Work::renew(id, lease));
         });
     }

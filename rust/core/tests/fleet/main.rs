@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod books;
+mod deaths;
 mod faults;
 mod flow;
 mod rig;

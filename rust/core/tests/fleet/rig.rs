@@ -153,6 +153,11 @@ impl Worker {
         }
     }
 
+    /// The outcome of the job that runs will not be sent: the handler's end is the worker's.
+    pub(crate) fn doom(&self) {
+        self.stop.store(true, Ordering::Release);
+    }
+
     /// The worker ends without a word, as if killed: its link closes wherever it stands.
     pub(crate) fn kill(mut self) -> u64 {
         self.stop.store(true, Ordering::Release);
