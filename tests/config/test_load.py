@@ -71,6 +71,13 @@ def test_every_setting_can_be_given_in_the_environment() -> None:
         assert (getattr(found, path[1]) if len(path) > 1 else found) == expected
 
 
+def test_time_limits_of_a_pool_that_contradict_each_other_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "fleet.toml"
+    file.write_text('time_limit = "30s"\n[pools.mail]\nhandlers = ["mail.py"]\nhard_time_limit = "10s"\n')
+    with pytest.raises(SettingsError, match=r"pool `mail`: `hard_time_limit` \(10s\) must be longer"):
+        plan_pools(load_settings({}, {}, file).settings)
+
+
 def test_every_setting_is_described() -> None:
     assert [path for path in setting_paths() if not description(path)] == []
 

@@ -37,7 +37,9 @@ class Fleet(RunningFleet):
         self.engine = engine
         self._mark = uuid.uuid4().hex
         chosen = ("--engine", address or engine.address, *options)
-        super().__init__(folder, source, *chosen, environ={_MARK: self._mark} | (environ or {}), prefix=prefix, output=output)
+        super().__init__(
+            folder, source, *chosen, environ={_MARK: self._mark} | (environ or {}), prefix=prefix, output=output
+        )
 
     def jobfleet(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run another command in the fleet's folder."""

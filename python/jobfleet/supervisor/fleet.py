@@ -18,6 +18,7 @@ from jobfleet.supervisor.core import CoreLike
 from jobfleet.supervisor.drain import Drain
 from jobfleet.supervisor.events import CoreEvents
 from jobfleet.supervisor.exits import ExitCode
+from jobfleet.supervisor.heartbeat import Heartbeat
 from jobfleet.supervisor.hub import Hub
 from jobfleet.supervisor.lifecycle import FLEET_TRANSITIONS, FleetState, LifeCycle, PoolState, Reason
 from jobfleet.supervisor.log import Log
@@ -68,6 +69,8 @@ class Fleet:
         self.pools = [Pool(plan, around) for plan in setup.plans]
         self.events = CoreEvents(around, self.pools, self.drain.core_drained)
         self._told = "running"
+        is_stuck = self.events.watchdog.is_stuck
+        self._heartbeat = Heartbeat(core, setup.notifier, self.pools, is_stuck, log)
 
     async def run(self, spawned: list[Spawned]) -> ExitCode:
         """Run until drained. `spawned` are the pools' zygotes, asked to load already."""
@@ -75,6 +78,7 @@ class Fleet:
         self._watch_signals()
         self._loop.add_reader(self.core.event_fd, self.events.take)
         self.core.start()
+        self._heartbeat.start(self._loop)
         for pool, zygote in zip(self.pools, spawned, strict=True):
             pool.start(zygote)
         try:

@@ -113,11 +113,16 @@ impl State {
                     let stage = ledger.get(sent).map(|entry| entry.stage);
                     stage == Some(Stage::Sent { worker: id, lane: index, number })
                 };
-                let ghosts: Vec<u64> =
-                    lane.out().filter(|(number, sent)| !owns(*number, sent.id)).map(|(number, _)| number).collect();
+                let ghosts: Vec<u64> = lane
+                    .out()
+                    .filter(|(number, sent)| !owns(*number, sent.id))
+                    .map(|(number, _)| number)
+                    .collect();
                 for number in ghosts {
                     lane.take(number);
-                    findings.words.push(format!("worker {id} is booked with job {number}, which the ledger has not given to it"));
+                    findings.words.push(format!(
+                        "worker {id} is booked with job {number}, which the ledger has not given to it"
+                    ));
                 }
                 if lane.recount() {
                     findings.words.push(format!("the sums of lane {index} of worker {id} are wrong"));
@@ -144,7 +149,9 @@ impl State {
             self.ledger.iter().filter(|(id, entry)| is_stray(*id, entry)).map(|(id, _)| id).collect();
         for id in stray {
             let Some(entry) = self.ledger.get(id) else { continue };
-            findings.words.push(format!("job {} is given to a worker that does not have it", entry.job.key()));
+            findings
+                .words
+                .push(format!("job {} is given to a worker that does not have it", entry.job.key()));
             if let Some(kind) = self.types.get_mut(entry.job_type) {
                 kind.sent = kind.sent.saturating_sub(1);
             }
@@ -164,7 +171,11 @@ impl State {
                     ledger.get(*id).is_some_and(waits) && queued.insert(*id)
                 });
                 if queue.len() != before {
-                    findings.words.push(format!("{} jobs of {:?} are queued and do not wait", before - queue.len(), kind.name));
+                    findings.words.push(format!(
+                        "{} jobs of {:?} are queued and do not wait",
+                        before - queue.len(),
+                        kind.name
+                    ));
                 }
             }
         }
@@ -195,7 +206,11 @@ impl State {
         for (kind, (sent, settling)) in self.types.iter_mut().zip(counts) {
             if (kind.sent, kind.settling) != (sent, settling) {
                 let counted = (kind.sent, kind.settling);
-                let what = format!("{counted:?} jobs of {:?} counted as given out and being settled, not {:?}", kind.name, (sent, settling));
+                let what = format!(
+                    "{counted:?} jobs of {:?} counted as given out and being settled, not {:?}",
+                    kind.name,
+                    (sent, settling)
+                );
                 findings.words.push(what);
                 (kind.sent, kind.settling) = (sent, settling);
             }

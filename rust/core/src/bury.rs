@@ -58,7 +58,8 @@ impl Fleet {
         for job in started {
             match &owner.blame {
                 Some(Blame::Overdue(over)) => {
-                    let own = over.iter().find(|(lane, number, _)| (*lane, *number) == (job.lane, job.number));
+                    let own =
+                        over.iter().find(|(lane, number, _)| (*lane, *number) == (job.lane, job.number));
                     let Some((_, _, words)) = own else {
                         self.hand_back(job.id, &format!("{reason}; the fault lies with another job"), 0);
                         continue;
@@ -90,7 +91,8 @@ impl Fleet {
         match sentence {
             Sentence::HandBack => self.hand_back(id, cause, 0),
             Sentence::Charge(left) => {
-                let words = format!("{cause}; not for the first time while this job ran, so it costs a retry");
+                let words =
+                    format!("{cause}; not for the first time while this job ran, so it costs a retry");
                 self.fail(id, &words, Some(left), Some(0));
             }
             Sentence::Convict(message) => {

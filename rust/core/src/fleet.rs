@@ -72,7 +72,8 @@ impl Fleet {
         let seed = now().as_nanos() as u64 | 1;
         let permits = Permits::new(settings.backpressure.into(), seed);
         let outcomes = Outcomes::new(settings.outcome_connections_max);
-        let rules = Rules { convict_after: settings.poison_deaths, charge_every: settings.deaths_cost_retries };
+        let rules =
+            Rules { convict_after: settings.poison_deaths, charge_every: settings.deaths_cost_retries };
         transport.set_authorization(settings.authorization.as_deref());
         Self {
             settings,

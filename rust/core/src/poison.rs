@@ -143,7 +143,11 @@ impl Suspect {
     }
 
     fn words(&self, alone: bool) -> String {
-        let times = if self.count == 1 { "1 worker process".into() } else { format!("{} worker processes", self.count) };
+        let times = if self.count == 1 {
+            "1 worker process".into()
+        } else {
+            format!("{} worker processes", self.count)
+        };
         let last = match (alone, self.count) {
             (false, _) => "",
             (true, 1) => ", with nothing else in it",

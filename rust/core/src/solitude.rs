@@ -55,7 +55,13 @@ impl State {
     }
 
     /// Whether a suspect of this type waits here; those that are too late to start go to `late`.
-    fn suspect_waits(&mut self, pool: usize, type_index: usize, time: Duration, late: &mut Vec<JobId>) -> bool {
+    fn suspect_waits(
+        &mut self,
+        pool: usize,
+        type_index: usize,
+        time: Duration,
+        late: &mut Vec<JobId>,
+    ) -> bool {
         let kind = self.pools.get(pool).and_then(|pool| pool.types.get(type_index));
         let Some(job_type) = kind.map(|kind| kind.job_type) else { return false };
         if self.home(job_type).is_none_or(|(home, _)| home != pool) {
@@ -76,9 +82,7 @@ impl State {
 
     fn empty_worker(&self, pool: usize) -> Option<usize> {
         let workers = &self.pools.get(pool)?.workers;
-        workers.iter().position(|own| {
-            own.is_usable() && own.solitude != Solitude::Held && own.is_empty()
-        })
+        workers.iter().position(|own| own.is_usable() && own.solitude != Solitude::Held && own.is_empty())
     }
 
     /// Keeps the worker with the least to do, and takes back what it has not started.

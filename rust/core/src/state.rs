@@ -475,7 +475,11 @@ impl State {
         let (job_type, solitary) = (entry.job_type, entry.solitary);
         let Some(kind) = self.types.get_mut(job_type) else { return };
         let queue = if solitary { &mut kind.suspects } else { &mut kind.queue };
-        if front { queue.push_front(id) } else { queue.push_back(id) }
+        if front {
+            queue.push_front(id)
+        } else {
+            queue.push_back(id)
+        }
         self.suspects_waiting += usize::from(solitary);
     }
 

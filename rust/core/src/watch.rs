@@ -197,7 +197,9 @@ impl State {
         let Some(owner) = pool.workers.get(index) else { return Vec::new() };
         let lanes = owner.lanes.iter().enumerate();
         let told = lanes.flat_map(|(index, lane)| {
-            lane.out().filter(|(_, sent)| sent.told).map(move |(number, sent)| (index, number, sent.type_index))
+            lane.out()
+                .filter(|(_, sent)| sent.told)
+                .map(move |(number, sent)| (index, number, sent.type_index))
         });
         told.map(|(lane, number, kind)| {
             let limit = pool.types.get(kind).and_then(|kind| kind.soft).unwrap_or_default();
@@ -220,8 +222,11 @@ impl State {
                     let slots = (0..slots as u16).filter_map(|slot| worker.recorder.slot(lane as u16, slot));
                     slots.filter(|view| view.state == SlotState::Running).count()
                 };
-                let counts: Vec<(usize, usize)> =
-                    lanes.iter().enumerate().map(|(index, lane)| (running(index, lane.slots), lane.slots)).collect();
+                let counts: Vec<(usize, usize)> = lanes
+                    .iter()
+                    .enumerate()
+                    .map(|(index, lane)| (running(index, lane.slots), lane.slots))
+                    .collect();
                 let starved = worker.lanes.iter().zip(&counts).any(|(lane, (running, slots))| {
                     running < slots && (lane.stuck || lane.ignores || lane.jobs > *running)
                 });
@@ -248,13 +253,17 @@ impl State {
         let at = now_ns();
         let lanes = owner.lanes.iter().enumerate();
         let told = lanes.flat_map(|(index, lane)| {
-            lane.out().filter(|(_, sent)| sent.told).map(move |(number, sent)| (index, number, sent.type_index))
+            lane.out()
+                .filter(|(_, sent)| sent.told)
+                .map(move |(number, sent)| (index, number, sent.type_index))
         });
         let over = told.filter_map(|(lane, number, kind)| {
             let (r#type, key) = self.name_sent(owner, lane, number)?;
             let limit = pool.types.get(kind)?.soft?;
             let ran_ms = match owner.recorder.classify(lane as u16, number) {
-                crate::recorder::Progress::Running { since_ns, .. } => at.saturating_sub(since_ns) / 1_000_000,
+                crate::recorder::Progress::Running { since_ns, .. } => {
+                    at.saturating_sub(since_ns) / 1_000_000
+                }
                 _ => return None,
             };
             Some(OverLimit { r#type, key, limit_ms: limit.as_millis() as u64, ran_ms })
@@ -295,5 +304,9 @@ fn quiet_for(worker: &mut Worker, time: Duration) -> Option<Duration> {
 
 fn say(duration: Duration) -> String {
     let seconds = duration.as_secs_f64();
-    if seconds < 10.0 { format!("{} s", (seconds * 100.0).round() / 100.0) } else { format!("{seconds:.0} s") }
+    if seconds < 10.0 {
+        format!("{} s", (seconds * 100.0).round() / 100.0)
+    } else {
+        format!("{seconds:.0} s")
+    }
 }

@@ -49,7 +49,11 @@ fn to_worker() -> impl Strategy<Value = ToWorker> {
             number,
             reason
         }),
-        any::<(u16, u64, u64)>().prop_map(|(lane, number, limit_ms)| ToWorker::Limit { lane, number, limit_ms }),
+        any::<(u16, u64, u64)>().prop_map(|(lane, number, limit_ms)| ToWorker::Limit {
+            lane,
+            number,
+            limit_ms
+        }),
     ]
 }
 

@@ -1,6 +1,9 @@
 //! The class `Link`: a worker process's end of the link, as Python has it.
 
-#![expect(unsafe_code, reason = "takes over descriptors that Python passes as numbers, and raises in threads")]
+#![expect(
+    unsafe_code,
+    reason = "takes over descriptors that Python passes as numbers, and raises in threads"
+)]
 
 use std::borrow::Cow;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};

@@ -36,7 +36,8 @@ fn spoilt_books_are_counted_and_mended_and_every_job_ends() {
     assert_eq!(audit["disagreements"], 4);
     assert_eq!(audit["mended"], 4);
     let checks = audit["checks"].as_u64();
-    let status = fleet.until_status("checked again", |status| status["slot_audit"]["checks"].as_u64() > checks);
+    let status =
+        fleet.until_status("checked again", |status| status["slot_audit"]["checks"].as_u64() > checks);
     assert_eq!(status["slot_audit"]["disagreements"], 4);
     fleet.assert_clean();
     drop(worker);

@@ -74,7 +74,9 @@ impl Inbox {
                     self.deliver(shared, reader)?;
                     shared.cancel(Cancel { lane, number, reason })?;
                 }
-                ToWorker::Limit { lane, number, limit_ms } => shared.limits.push(Limit { lane, number, limit_ms }),
+                ToWorker::Limit { lane, number, limit_ms } => {
+                    shared.limits.push(Limit { lane, number, limit_ms })
+                }
             }
         }
         self.deliver(shared, reader)
