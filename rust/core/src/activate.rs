@@ -356,6 +356,7 @@ impl State {
             job_bytes: kind.job_bytes as u64,
             byte_budget,
             backlog,
+            settling: kind.settling,
             growth: kind.growth,
         })
     }
