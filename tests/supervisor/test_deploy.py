@@ -35,7 +35,7 @@ def test_it_does_not_start_again_after_what_does_not_get_better() -> None:
 
 
 def test_signals_go_to_the_supervisor_first() -> None:
-    assert setting("Type") == "notify"
+    assert setting("Type") == "notify-reload"
     assert setting("KillMode") == "mixed"
 
 

@@ -88,6 +88,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(description="Unix socket of the control API. Unset: $XDG_RUNTIME_DIR/jobfleet/NAME.sock."),
     ] = None
     log_format: Annotated[Literal["text", "json"], Meta(description="Shape of the log lines on stderr.")] = "text"
+    watch: Annotated[
+        bool, Meta(description="Reload when a source file or the settings file changes. For development.")
+    ] = False
     dumpable: Annotated[
         bool, Meta(description="Let profilers and debuggers of the same user attach to the supervisor.")
     ] = False
