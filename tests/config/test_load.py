@@ -47,6 +47,7 @@ def test_every_setting_can_be_given_in_the_environment() -> None:
         ("start_timeout",): ("250ms", Duration(0.25)),
         ("socket",): ("/run/x.sock", Path("/run/x.sock")),
         ("log_format",): ("json", "json"),
+        ("watch",): ("true", True),
         ("dumpable",): ("true", True),
         ("pass_credentials",): ("1", True),
         ("engine", "url"): ("camunda+https://host/base", "camunda+https://host/base"),
