@@ -93,7 +93,6 @@ class PoolStory:
         self.reaper = FakeReaper()
         around = msgspec.structs.replace(self.stage.around, reaper=self.reaper)
         self.pool = Pool(PLAN, around, trial=FakeTrial() if trial else None)
-        self.pool._output = None
         self.last: Worker | None = None
 
     def tell(self, words: str) -> None:

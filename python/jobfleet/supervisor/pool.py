@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import random
-import time
 from typing import Final, Protocol
 
 import msgspec
@@ -14,21 +12,15 @@ from jobfleet.config.model import PoolPlan
 from jobfleet.supervisor.claims import claim_types
 from jobfleet.supervisor.core import pool_spec
 from jobfleet.supervisor.crew import Crew
+from jobfleet.supervisor.keeper import ZygoteKeeper
 from jobfleet.supervisor.lifecycle import POOL_TRANSITIONS, LifeCycle, PoolState, Reason
-from jobfleet.supervisor.loading import send_load
 from jobfleet.supervisor.log import Level
 from jobfleet.supervisor.messages import Loaded, LoadFailed
-from jobfleet.supervisor.output import Output
 from jobfleet.supervisor.reaper import Exit
-from jobfleet.supervisor.restart import START_FAILURES, Backoff
+from jobfleet.supervisor.restart import START_FAILURES
 from jobfleet.supervisor.spawn import Spawned
 from jobfleet.supervisor.surroundings import Surroundings, Teller
-from jobfleet.supervisor.zygote import Zygote
 
-# Loading again at once cannot help: a person has to mend the handlers first.
-_RELOAD_PAUSE_S: Final = 1.0
-# A zygote leaves within milliseconds when its socket ends.
-_QUIT_S: Final = 1.0
 # Workers of a generation on trial start beside ones that work: they get half of the processors at most.
 _START_BESIDE: Final = max(1, len(os.sched_getaffinity(0)) // 2)
 # Nobody waits for what a failed trial leaves behind; its stop hooks get this long.
@@ -43,7 +35,7 @@ class Trial(Protocol):
 
 
 class Pool:
-    """Keeps a zygote for its crew, and says how the pool is. Implements `ZygoteOwner` and `CrewOwner`.
+    """Keeps a zygote for its crew, and says how the pool is. Implements `KeeperOwner` and `CrewOwner`.
 
     With a `trial` it is on standby: its workers start, it gets no jobs, and any failure is the trial's to judge.
     """
@@ -60,10 +52,6 @@ class Pool:
         self._teller = Teller(plan.name, around)
         self._claims = around.types if claims is None else claims
         self._trial = trial
-        self._backoff = Backoff(random.random)
-        self._zygote: Zygote | None = None
-        self._zygote_since = 0.0
-        self._output: Output | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._held_back: str | None = None
         self.plan = plan
@@ -72,17 +60,14 @@ class Pool:
         self.restarts_before = 0
         self.life: LifeCycle[PoolState] = LifeCycle(POOL_TRANSITIONS, PoolState.STARTING, self._teller.defect)
         self.crew = Crew(plan, around, self._teller, self)
+        self._keeper = ZygoteKeeper(plan, generation, around, self._teller, self)
         self.handlers: Loaded | None = None
         self.load_error: LoadFailed | None = None
         self.why: str | None = None
 
     def start(self, spawned: Spawned) -> None:
         """Begin with a zygote that has been asked to load."""
-        self._output = Output(spawned.output_fd, self._around.log, self._around.loop)
-        self._output.start(f"{self.plan.name}/zygote")
-        self._zygote = Zygote(spawned, self, self._around.loop, self._around.reaper)
-        self._zygote_since = time.monotonic()
-        self._zygote.start()
+        self._keeper.start(spawned)
         if self._trial is not None:
             self._set_timer(self.plan.start_timeout_s, self._load_overdue)
 
@@ -99,12 +84,12 @@ class Pool:
     @property
     def is_gone(self) -> bool:
         """Whether no process of it is left."""
-        return not self.crew.workers and self._zygote is None
+        return not self.crew.workers and self._keeper.pid is None
 
     @property
     def zygote_pid(self) -> int | None:
         """The process that forks its workers."""
-        return self._zygote.pid if self._zygote else None
+        return self._keeper.pid
 
     @property
     def restarts(self) -> int:
@@ -171,18 +156,13 @@ class Pool:
     def stop(self, reason: Reason) -> None:
         """Kill every process. Only after it was told to leave, so that nothing is replaced."""
         self.crew.stop(reason)
-        if self._zygote is not None:
-            self._zygote.kill()
+        self._keeper.kill()
 
     def close(self) -> None:
         """Kill every process; nobody waits for their end."""
         self._clear_timer()
         self.crew.abandon()
-        if self._zygote is not None:
-            self._zygote.kill()
-            self._zygote.quit()
-        if self._output is not None:
-            self._output.finish()
+        self._keeper.close()
 
     # -- what the zygote says
 
@@ -198,7 +178,7 @@ class Pool:
         self._clear_timer()
         self.load_error = None
         self._teller.publish("handlers_loaded", pid=self.zygote_pid, generation=self.generation)
-        self.crew.use(self._zygote)
+        self.crew.use(self._keeper.zygote)
 
     def load_failed(self, reply: LoadFailed) -> None:
         """The handlers cannot be used; another zygote tries again, slowly."""
@@ -210,8 +190,7 @@ class Pool:
                 self._teller.say(Level.INFO, reply.detail.rstrip())
         self.load_error = reply
         self.crew.use(None)
-        if self._zygote is not None:
-            self._zygote.quit()
+        self._keeper.quit()
         self._judge()
 
     def forked(self, worker: int, pid: int) -> None:
@@ -222,18 +201,9 @@ class Pool:
         """A worker could not be forked."""
         self.crew.fork_failed(worker, error)
 
-    def zygote_misbehaved(self, what: str) -> None:
-        """It is being killed; say why."""
-        self._teller.say(Level.ERROR, f"the zygote {what}")
-
-    def zygote_died(self, how: Exit, unanswered: list[int]) -> None:
-        """Another zygote takes its place; workers live on."""
-        was_loaded = self._zygote is not None and self._zygote.is_loaded
-        self._zygote = None
+    def zygote_lost(self, how: Exit, unanswered: list[int], was_loaded: bool) -> None:
+        """The zygote has died; its workers live on."""
         self.crew.use(None)
-        if self._output is not None:
-            self._output.finish()
-            self._output = None
         for worker in unanswered:
             self.crew.fork_lost(worker)
         if not self.is_draining and self.load_error is None:
@@ -241,14 +211,8 @@ class Pool:
                 self._teller.say(Level.WARNING, f"the zygote {how}; its workers live on")
             else:
                 self.load_failed(LoadFailed(error=f"the process that imports the handlers {how}"))
-        self._teller.publish("zygote_died", reason=str(how))
         if self.is_draining:
             self._look()
-            return
-        pause_s = self._backoff.died(time.monotonic() - self._zygote_since)
-        if self.load_error is not None:
-            pause_s = max(pause_s, _RELOAD_PAUSE_S)
-        self._around.loop.call_later(pause_s, self._replace_zygote)
 
     # -- what the crew says
 
@@ -318,8 +282,7 @@ class Pool:
             self._teller.say(Level.WARNING, f"{error.error}; the pool is reloaded")
         self.load_error = error
         self.crew.use(None)
-        if self._zygote is not None:
-            self._zygote.quit()
+        self._keeper.quit()
         self._judge()
         self._around.renew(self.plan.name, "its handlers have changed on disk")
 
@@ -330,14 +293,7 @@ class Pool:
         self._trial = None
         self.life.leave(reason)
         self.crew.drain(reason)
-        zygote = self._zygote
-        if zygote is not None:
-            zygote.quit()
-            # One that still imports does not listen, and one that does not listen is killed.
-            if zygote.is_loaded:
-                self._around.loop.call_later(_QUIT_S, zygote.kill)
-            else:
-                zygote.kill()
+        self._keeper.dismiss()
         self._look()
         return True
 
@@ -352,8 +308,7 @@ class Pool:
     def _grace_over(self, grace_s: float) -> None:
         workers = [worker.id for worker in self.crew.workers.values()]
         self._end(workers, f"the grace period of {grace_s:g} s is over: {self.life.reason and self.life.reason.value}")
-        if self._zygote is not None:
-            self._zygote.kill()
+        self._keeper.kill()
 
     def _end(self, workers: list[int], why: str) -> None:
         """Hand back what these workers still run, and kill them."""
@@ -405,22 +360,6 @@ class Pool:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-    def _replace_zygote(self) -> None:
-        if self.is_draining:
-            return
-        try:
-            spawned = self._around.spawn()
-        except OSError as error:
-            self._teller.say(Level.ERROR, f"no zygote can be started: {error}")
-            self._around.loop.call_later(max(_RELOAD_PAUSE_S, self._backoff.died(0.0)), self._replace_zygote)
-            return
-        try:
-            send_load(spawned, self.plan, self.generation)
-        except OSError as error:
-            # It is dead already, which its pidfd tells.
-            self._teller.say(Level.WARNING, f"the new zygote cannot be reached: {error}")
-        self.start(spawned)
 
 
 def _same(one: Loaded, other: Loaded) -> bool:
