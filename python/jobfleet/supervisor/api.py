@@ -15,7 +15,7 @@ from jobfleet.supervisor import metrics
 from jobfleet.supervisor.commands import PoolAnswer, Refused
 from jobfleet.supervisor.fleet import Fleet
 from jobfleet.supervisor.lifecycle import FleetState, PoolState
-from jobfleet.supervisor.reload import ReloadOutcome, ReloadRefused
+from jobfleet.supervisor.reloadorder import ReloadOutcome, ReloadRefused
 from jobfleet.supervisor.status import FleetStatus, fleet_status, with_facts
 
 _encode = msgspec.json.Encoder(enc_hook=str).encode

@@ -11,7 +11,8 @@ from jobfleet.supervisor.core import CoreLike
 from jobfleet.supervisor.lifecycle import FleetState, PoolState, Reason
 from jobfleet.supervisor.log import Log
 from jobfleet.supervisor.pool import Pool
-from jobfleet.supervisor.reload import Reloader, ReloadingFleet, ReloadOutcome, ReloadRefused
+from jobfleet.supervisor.reload import Reloader, ReloadingFleet
+from jobfleet.supervisor.reloadorder import ReloadOutcome, ReloadRefused
 
 MOST_PROCESSES: Final = 4096
 

@@ -29,7 +29,8 @@ from jobfleet.supervisor.notify import Notifier
 from jobfleet.supervisor.pool import Pool
 from jobfleet.supervisor.pools import Pools
 from jobfleet.supervisor.reaper import Reaper
-from jobfleet.supervisor.reload import Reloader, ReloadOutcome, ReloadRefused
+from jobfleet.supervisor.reload import Reloader
+from jobfleet.supervisor.reloadorder import ReloadOutcome, ReloadRefused
 from jobfleet.supervisor.spawn import Spawned
 from jobfleet.supervisor.surroundings import Surroundings
 

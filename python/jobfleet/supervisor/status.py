@@ -14,7 +14,7 @@ from jobfleet.supervisor.facts import facts_of
 from jobfleet.supervisor.fleet import Fleet
 from jobfleet.supervisor.messages import HandlerSpec
 from jobfleet.supervisor.pool import Pool
-from jobfleet.supervisor.reload import ReloadOutcome
+from jobfleet.supervisor.reloadorder import ReloadOutcome
 from jobfleet.supervisor.worker import Worker
 
 
