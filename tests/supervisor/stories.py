@@ -198,6 +198,18 @@ class PoolStory:
         self.last = None
         self._note()
 
+    def recycle(self) -> None:
+        """The story goes on with the worker that is to be replaced."""
+        self.pool.recycle(self._worker(), "it is old", has_memory=False)
+
+    def recycle_beside(self) -> None:
+        """The same, with a replacement that starts first."""
+        self.pool.recycle(self._worker(), "it is old", has_memory=True)
+
+    def next(self) -> None:
+        """The story goes on with the newest worker."""
+        self._note()
+
     def shrink(self) -> None:
         self.pool.scale(1, 60)
 

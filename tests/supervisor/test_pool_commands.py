@@ -162,6 +162,8 @@ def test_drain_of_a_pool_that_outlasts_the_grace_period_hands_its_job_back(run_f
     fleet = run_fleet(SAYS.format(kind="say"), "--processes", "1", "--grace", "1s").wait_running()
     fleet.push("say", seconds=600)
     fleet.wait_for_line("say in")
+    assert fleet.post("/v1/pools/default/drain")[1]["state"] == "draining"
+    assert 0 <= pool(fleet, "default")["grace_left_s"] <= 1
     assert fleet.command("drain", "default").returncode == 0
     account = until_account(fleet, handed_back=1, waiting=1)
     assert account["incidents"] == 0

@@ -27,6 +27,8 @@ WORKERS = [
     ("loaded grow forked ready shrink leaves", _W.DEAD, _R.LEFT),
     ("loaded grow forked ready shrink drain leaves", _W.DEAD, _R.LEFT),
     ("loaded grow forked ready shrink retire leaves", _W.DEAD, _R.LEFT),
+    ("loaded forked ready recycle leaves", _W.DEAD, _R.LEFT),
+    ("loaded forked ready recycle_beside broken next forked ready", _W.READY, _R.CAME_UP),
     ("loaded forked ready broken dies", _W.DEAD, _R.DIED),
     ("loaded forked dies", _W.DEAD, _R.DIED),
     ("loaded fork_failed", _W.DEAD, _R.FORK_FAILED),

@@ -147,6 +147,8 @@ def _reload(status: FleetStatus) -> RenderableType:
 def _pool_line(pool: PoolStatus) -> RenderableType:
     text = Text.assemble("\n", (f"pool {pool.name} ", "bold"), state_text(pool.state))
     text.append(f"  generation {pool.generation}, {len(pool.processes)} of {pool.size} processes")
+    if pool.grace_left_s is not None:
+        text.append(f", {pool.grace_left_s:.0f} s of grace left", style="yellow")
     if pool.state in ("degraded", "draining") and pool.reason:
         text.append(f"  {pool.reason}", style="red" if pool.state == "degraded" else "yellow")
     return text

@@ -8,8 +8,9 @@ import msgspec
 
 from jobfleet.config.model import PoolPlan, Settings
 
+_RECYCLING: Final = ("recycle_jobs", "recycle_age", "recycle_growth")
 # The settings that pools are made of, and the grace period, which is only read when something drains.
-_APPLIED: Final = ("handlers", "processes", "slots", "preload", "start_timeout", "pools", "grace")
+_APPLIED: Final = ("handlers", "processes", "slots", "preload", "start_timeout", "pools", "grace", *_RECYCLING)
 
 
 class Changes(NamedTuple):

@@ -60,6 +60,8 @@ class Crew:
         self._timers: dict[int, asyncio.TimerHandle] = {}
         self._restarts = [0] * plan.processes
         self._is_leaving = False
+        # Workers that stay until another one of their index is ready.
+        self._succession: dict[int, int] = {}
         self.last_words = ""
         self.workers: dict[int, Worker] = {}
         self._departed: dict[int, Worker] = {}
@@ -136,6 +138,18 @@ class Crew:
         """Start as many workers together as the zygote takes."""
         self._at_once = None
         self.fork_wanted()
+
+    def recycle(self, worker: Worker, *, replacement_first: bool) -> bool:
+        """Replace a worker that works; False while others start or wait to."""
+        busy = self._wanted or self._timers or self._parked or self._succession
+        if busy or any(other.state is WorkerState.STARTING for other in self.workers.values()):
+            return False
+        if replacement_first:
+            self._succession[worker.index] = worker.id
+        else:
+            self._dismiss(worker, Reason.RECYCLED)
+        self._want(worker.index)
+        return True
 
     def drain(self, reason: Reason = Reason.DRAIN) -> None:
         """Let every worker finish what it runs and leave; replace nobody from now on."""
@@ -216,6 +230,7 @@ class Crew:
         self._policy.ready(record.index, now_s)
         if self.is_broken:
             self._around.loop.call_later(PROBATION_S + 0.1, self._after_probation, record.index)
+        self._succeed(record)
         self._owner.crew_works()
         self.fork_wanted()
 
@@ -240,6 +255,17 @@ class Crew:
             return True
         starting = sum(worker.state is WorkerState.STARTING for worker in self.workers.values())
         return starting < self._at_once
+
+    def _succeed(self, record: Worker) -> None:
+        """A new worker is ready: the one that waited for it may go."""
+        before = self.workers.get(self._succession.pop(record.index, -1))
+        if before is not None and before is not record and not before.is_dismissed:
+            self._dismiss(before, Reason.RECYCLED)
+
+    def _has_another(self, index: int) -> bool:
+        """Whether a worker of this index lives on, or is about to."""
+        staffed = any(worker.index == index and not worker.is_dismissed for worker in self.workers.values())
+        return staffed or index in self._wanted
 
     def _dismiss(self, worker: Worker, reason: Reason) -> None:
         worker.dismiss(reason)
@@ -313,6 +339,9 @@ class Crew:
     def _replace(self, index: int, jobs: int = 0) -> None:
         """Decide when the worker of `index` is replaced, and count that as a restart."""
         if self._is_leaving:
+            return
+        self._succession.pop(index, None)
+        if self._has_another(index):
             return
         self._restarts[index] += 1
         verdict = self._policy.died(index, time.monotonic(), jobs)

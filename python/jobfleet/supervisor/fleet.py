@@ -17,7 +17,7 @@ from jobfleet.config.load import Loaded as LoadedSettings
 from jobfleet.config.model import PoolPlan, Settings
 from jobfleet.supervisor.changes import Sizes
 from jobfleet.supervisor.commands import PoolCommands
-from jobfleet.supervisor.core import CoreLike
+from jobfleet.supervisor.core import CoreLike, read_status
 from jobfleet.supervisor.drain import Drain
 from jobfleet.supervisor.events import CoreEvents
 from jobfleet.supervisor.exits import ExitCode
@@ -29,6 +29,7 @@ from jobfleet.supervisor.notify import Notifier
 from jobfleet.supervisor.pool import Pool
 from jobfleet.supervisor.pools import Pools
 from jobfleet.supervisor.reaper import Reaper
+from jobfleet.supervisor.recycle import Recycler
 from jobfleet.supervisor.reload import Reloader
 from jobfleet.supervisor.reloadorder import ReloadOutcome, ReloadRefused
 from jobfleet.supervisor.spawn import Spawned
@@ -94,6 +95,7 @@ class Fleet:
         self.commands = PoolCommands(self)
         self.events = CoreEvents(around, self.pools, self.drain.core_drained)
         self._watch = FileWatch(self.pools, setup.settings_file, self._loop, self._reload)
+        self._recycler = Recycler(self.pools, lambda: read_status(core.status()), self._loop)
         self._told = "running"
 
     async def run(self, spawned: list[Spawned]) -> ExitCode:
@@ -126,6 +128,7 @@ class Fleet:
         self._notifier.stopping(f"draining: {why}", grace_s + _AFTER_GRACE_S)
         self.hub.publish("fleet_draining", reason=why)
         self._watch.stop()
+        self._recycler.stop()
         self.reloader.cancel(f"the fleet is draining: {why}")
         self.drain.begin(why, grace_s, hold.s if hold else min(_HOLD_S, grace_s / 3))
 
@@ -177,6 +180,7 @@ class Fleet:
     def reload_ended(self, outcome: ReloadOutcome) -> None:
         """Tell systemd that it is over, and how."""
         if self.life.state is FleetState.RUNNING:
+            self._recycler.start()
             self._told = self._condition()
             told = "reloaded" if outcome.state == "done" else f"reload failed: {outcome.error}"
             self._notifier.ready(f"{told}; {self._told}")
@@ -223,6 +227,7 @@ class Fleet:
         self.hub.publish("fleet_running")
         self._tell_manager()
         self.reloader.go_on()
+        self._recycler.start()
         if self.settings.watch:
             self._watch.start()
 
@@ -235,6 +240,7 @@ class Fleet:
 
     def _end(self) -> None:
         """Leave no process, no thread and no listener behind."""
+        self._recycler.stop()
         self._watch.stop()
         for pool in self.pools:
             pool.close()

@@ -57,6 +57,7 @@ class Reason(enum.Enum):
     RETIRED = "a new generation took its place"
     ABANDONED = "its reload failed"
     SCALED_DOWN = "fewer processes are wanted"
+    RECYCLED = "worn out, and another one has taken its place"
     LEFT = "left after its drain"
     GRACE_OVER = "the grace period is over"
     SECOND_SIGNAL = "a second signal came"
@@ -94,6 +95,7 @@ WORKER_TRANSITIONS: Final[Mapping[tuple[WorkerState, Reason], WorkerState]] = {
     (_W.READY, _R.RETIRED): _W.DRAINING,
     (_W.READY, _R.ABANDONED): _W.DRAINING,
     (_W.READY, _R.SCALED_DOWN): _W.DRAINING,
+    (_W.READY, _R.RECYCLED): _W.DRAINING,
     (_W.READY, _R.BROKEN_LINK): _W.STOPPING,
     (_W.READY, _R.DIED): _W.DEAD,
     # Its pool may leave while it does.
@@ -117,6 +119,7 @@ WORKER_TRANSITIONS: Final[Mapping[tuple[WorkerState, Reason], WorkerState]] = {
     (_W.STOPPING, _R.RETIRED): _W.STOPPING,
     (_W.STOPPING, _R.ABANDONED): _W.STOPPING,
     (_W.STOPPING, _R.SCALED_DOWN): _W.STOPPING,
+    (_W.STOPPING, _R.RECYCLED): _W.STOPPING,
     (_W.STOPPING, _R.GRACE_OVER): _W.STOPPING,
     (_W.STOPPING, _R.SECOND_SIGNAL): _W.STOPPING,
     (_W.STOPPING, _R.FORK_FAILED): _W.DEAD,

@@ -20,6 +20,7 @@ from jobfleet.supervisor.reaper import Exit
 from jobfleet.supervisor.restart import START_FAILURES
 from jobfleet.supervisor.spawn import Spawned
 from jobfleet.supervisor.surroundings import Surroundings, Teller
+from jobfleet.supervisor.worker import Worker
 
 # Workers of a generation on trial start beside ones that work: they get half of the processors at most.
 _START_BESIDE: Final = max(1, len(os.sched_getaffinity(0)) // 2)
@@ -87,6 +88,13 @@ class Pool:
         return not self.crew.workers and self._keeper.pid is None
 
     @property
+    def grace_left_s(self) -> float | None:
+        """Seconds until its running jobs are handed back; None while it was not told to leave."""
+        if self.state is not PoolState.DRAINING or self._timer is None:
+            return None
+        return max(0.0, self._timer.when() - self._around.loop.time())
+
+    @property
     def zygote_pid(self) -> int | None:
         """The process that forks its workers."""
         return self._keeper.pid
@@ -152,6 +160,15 @@ class Pool:
         if leaving:
             self._around.loop.call_later(grace_s, self._end, leaving, f"the grace period of {grace_s:g} s is over")
         self._tell("pool_scaled")
+
+    def recycle(self, worker: Worker, why: str, *, has_memory: bool) -> bool:
+        """Replace a worker that is worn out; False while the pool has another one to start."""
+        if not self.crew.recycle(worker, replacement_first=has_memory):
+            return False
+        order = "" if has_memory else "; it leaves first, since the host is short of memory"
+        self._teller.say(Level.INFO, f"worker {worker.index} is recycled: {why}{order}", pid=worker.pid)
+        self._teller.publish("worker_recycled", worker=worker.id, index=worker.index, pid=worker.pid, reason=why)
+        return True
 
     def stop(self, reason: Reason) -> None:
         """Kill every process. Only after it was told to leave, so that nothing is replaced."""

@@ -46,6 +46,8 @@ class PoolStatus(msgspec.Struct, kw_only=True):
     reason: str | None
     """Why it is in this state, where that needs saying."""
     zygote_pid: int | None
+    grace_left_s: float | None = None
+    """Until what it still runs is handed back, when it drains while the fleet goes on."""
     size: int
     """How many worker processes it should have."""
     restarts: int
@@ -170,6 +172,7 @@ def _pool(pool: Pool, workers: dict[int, WorkerStatus]) -> PoolStatus:
         since=pool.life.since,
         reason=why,
         zygote_pid=pool.zygote_pid,
+        grace_left_s=None if pool.grace_left_s is None else round(pool.grace_left_s, 1),
         size=pool.crew.size,
         restarts=pool.restarts,
         handlers=pool.handlers.handlers if pool.handlers else [],
