@@ -12,6 +12,7 @@ from jobfleet.config.model import PoolPlan
 from jobfleet.supervisor.claims import claim_types
 from jobfleet.supervisor.core import pool_spec
 from jobfleet.supervisor.crew import Crew
+from jobfleet.supervisor.departure import Departure
 from jobfleet.supervisor.keeper import ZygoteKeeper
 from jobfleet.supervisor.lifecycle import POOL_TRANSITIONS, LifeCycle, PoolState, Reason
 from jobfleet.supervisor.log import Level
@@ -61,6 +62,7 @@ class Pool:
         self.restarts_before = 0
         self.life: LifeCycle[PoolState] = LifeCycle(POOL_TRANSITIONS, PoolState.STARTING, self._teller.defect)
         self.crew = Crew(plan, around, self._teller, self)
+        self._departure = Departure(self.crew, around, self._teller)
         self._keeper = ZygoteKeeper(plan, generation, around, self._teller, self)
         self.handlers: Loaded | None = None
         self.load_error: LoadFailed | None = None
@@ -70,7 +72,8 @@ class Pool:
         """Begin with a zygote that has been asked to load."""
         self._keeper.start(spawned)
         if self._trial is not None:
-            self._set_timer(self.plan.start_timeout_s, self._load_overdue)
+            self._clear_timer()
+            self._timer = self._around.loop.call_later(self.plan.start_timeout_s, self._load_overdue)
 
     @property
     def state(self) -> PoolState:
@@ -90,9 +93,7 @@ class Pool:
     @property
     def grace_left_s(self) -> float | None:
         """Seconds until its running jobs are handed back; None while it was not told to leave."""
-        if self.state is not PoolState.DRAINING or self._timer is None:
-            return None
-        return max(0.0, self._timer.when() - self._around.loop.time())
+        return self._departure.left_s
 
     @property
     def zygote_pid(self) -> int | None:
@@ -112,8 +113,8 @@ class Pool:
 
     def retire(self, reason: Reason, grace_s: float) -> None:
         """Let every worker finish what it runs within the grace period, and leave."""
-        if self._leave(reason):
-            self._set_timer(grace_s, self._grace_over, grace_s)
+        if self._leave(reason) and self.state is PoolState.DRAINING:
+            self._departure.of_all(grace_s, reason)
 
     def abandon(self) -> None:
         """It has failed its trial: let it leave, soon."""
@@ -156,10 +157,10 @@ class Pool:
         """Have as many workers as this. Those that are too many get the grace period to finish."""
         self.plan = msgspec.structs.replace(self.plan, processes=processes)
         self.crew.resize(processes)
-        leaving = [worker.id for worker in self.crew.dismissed]
-        if leaving:
-            self._around.loop.call_later(grace_s, self._end, leaving, f"the grace period of {grace_s:g} s is over")
+        self._departure.of_some(grace_s, [worker.id for worker in self.crew.dismissed])
         self._tell("pool_scaled")
+        if self._trial is not None:
+            self.crew_works()
 
     def recycle(self, worker: Worker, why: str, *, has_memory: bool) -> bool:
         """Replace a worker that is worn out; False while the pool has another one to start."""
@@ -178,6 +179,7 @@ class Pool:
     def close(self) -> None:
         """Kill every process; nobody waits for their end."""
         self._clear_timer()
+        self._departure.over()
         self.crew.abandon()
         self._keeper.close()
 
@@ -295,6 +297,8 @@ class Pool:
     def _changed_on_disk(self) -> None:
         """Workers of one generation run the same code: a new generation has to take over, or this one goes on."""
         error = LoadFailed(error="the handlers have changed on disk, so dead workers cannot be replaced by equal ones")
+        if self._fails(error):
+            return
         if error != self.load_error:
             self._teller.say(Level.WARNING, f"{error.error}; the pool is reloaded")
         self.load_error = error
@@ -317,24 +321,10 @@ class Pool:
     def _look(self) -> None:
         """Whether the last process has left."""
         if self.state is PoolState.DRAINING and self.is_gone:
-            self._clear_timer()
+            self._departure.over()
             self._teller.publish("pool_drained", generation=self.generation)
             self.life.leave(Reason.EMPTY)
         self._around.changed()
-
-    def _grace_over(self, grace_s: float) -> None:
-        workers = [worker.id for worker in self.crew.workers.values()]
-        self._end(workers, f"the grace period of {grace_s:g} s is over: {self.life.reason and self.life.reason.value}")
-        self._keeper.kill()
-
-    def _end(self, workers: list[int], why: str) -> None:
-        """Hand back what these workers still run, and kill them."""
-        left = [worker for worker in workers if worker in self.crew.workers]
-        if left:
-            self._teller.say(Level.WARNING, f"{why}; what {len(left)} of its workers still run is handed back")
-            self._around.core.give_up_workers(left, why)
-        for worker in left:
-            self.crew.workers[worker].stop(Reason.GRACE_OVER)
 
     def _load_overdue(self) -> None:
         self._fails(LoadFailed(error=f"its handlers are not imported within {self.plan.start_timeout_s:g} s"))
@@ -368,10 +358,6 @@ class Pool:
         self._hold_back()
         self._teller.publish(event, state=self.state.value, processes=self.crew.size)
         self._around.changed()
-
-    def _set_timer(self, after_s: float, act: object, *arguments: object) -> None:
-        self._clear_timer()
-        self._timer = self._around.loop.call_later(after_s, act, *arguments)  # type: ignore[arg-type]
 
     def _clear_timer(self) -> None:
         if self._timer is not None:
