@@ -10,11 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jobfleet.config.durations import ByteSize, Duration
 from jobfleet.config.model import Recycling
+from jobfleet.supervisor.lifecycle import WorkerState
 from jobfleet.supervisor.recycle import Memory, Wear, worn
 
 from tests.camunda.waiting import wait_until
 
 from .running import DEADLINE_S, RunningFleet
+from .stories import PoolStory, play
 
 RULES = Recycling(jobs=1000, age=Duration(3600), growth=ByteSize(100 * 2**20))
 FRESH = Wear(0, 0, 0)
@@ -63,6 +65,22 @@ def test_growth_is_counted_from_the_first_look() -> None:
     assert memory.grown(1) > 32 * 2**20
     memory.look({2: pid})
     assert (memory.grown(1), memory.grown(2), len(ballast)) == (0, 0, 64 * 2**20)
+
+
+@pytest.mark.parametrize(
+    ("words", "workers"),
+    [
+        ("recycle_beside next forked ready", [WorkerState.DRAINING, WorkerState.READY]),
+        ("recycle_beside next forked dies", [WorkerState.READY]),
+        ("recycle_beside dies", [WorkerState.STARTING]),
+        ("recycle", [WorkerState.DRAINING, WorkerState.STARTING]),
+        ("recycle_beside recycle_beside", [WorkerState.READY, WorkerState.STARTING]),
+    ],
+)
+def test_worn_worker_and_its_replacement_are_never_too_many_or_too_few(words: str, workers: list[WorkerState]) -> None:
+    pool = play(PoolStory, "loaded forked ready " + words).pool
+    assert [worker.state for worker in pool.crew] == workers
+    assert pool.restarts == 0
 
 
 def test_worker_that_has_done_its_jobs_is_replaced_and_no_job_is_the_worse_for_it(
