@@ -11,11 +11,8 @@ import time
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-import psutil
-
 from jobfleet.config.model import Recycling
 from jobfleet.supervisor.core import CoreStatus
-from jobfleet.supervisor.facts import facts_of
 from jobfleet.supervisor.lifecycle import PoolState, WorkerState
 from jobfleet.supervisor.pool import Pool
 from jobfleet.supervisor.pools import Pools
@@ -61,6 +58,8 @@ class Memory:
 
     def look(self, pids: dict[int, int]) -> None:
         """Look at these workers (id to pid), and forget all others."""
+        from jobfleet.supervisor.facts import facts_of  # noqa: PLC0415 - most fleets do not recycle
+
         found = {worker: facts_of(pid).memory_bytes for worker, pid in pids.items()}
         self._baseline = {worker: self._baseline.get(worker, size) for worker, size in found.items() if size}
         self._grown = {worker: found[worker] - size for worker, size in self._baseline.items()}
@@ -134,4 +133,8 @@ class Recycler:
 
 def _has_memory(pid: int | None) -> bool:
     """Whether the host has room for another process like this one."""
+    import psutil  # noqa: PLC0415 - most fleets do not recycle
+
+    from jobfleet.supervisor.facts import facts_of  # noqa: PLC0415
+
     return pid is None or psutil.virtual_memory().available > 2 * facts_of(pid).memory_bytes
