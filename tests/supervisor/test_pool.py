@@ -87,6 +87,7 @@ def test_handlers_are_declared_once_and_every_index_is_forked(act: Act) -> None:
                 "generation": 1,
                 "lanes": [["main", 1]],
                 "types": [{"type": "noop", "lane": 0, "slots": 1, "lease_ms": 1000, "fetch": None} | NO_LIMITS],
+                "standby": False,
             }
         ]
         assert [worker.index for worker in pool.crew] == [0, 1]
@@ -157,6 +158,19 @@ def test_worker_whose_zygote_dies_before_the_fork_is_asked_for_again(act: Act, t
         assert pool.crew.restarts == 0
 
     act(play, "dies-at-second-fork")
+
+
+def test_zygote_that_does_not_answer_is_killed_and_the_next_one_forks(
+    act: Act, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobfleet.supervisor.zygote._FORK_S", 0.1)
+
+    async def play(stage: Stage, pool: Pool) -> None:
+        await stage.until(lambda: any("has not answered for 0.1 s" in line for line in stage.log.lines))
+        (tmp_path / "mended").touch()
+        await staffed(stage, pool)
+
+    act(play, "stops-at-second-fork")
 
 
 def test_answers_of_a_zygote_that_died_since_still_count(act: Act) -> None:
@@ -259,6 +273,7 @@ def test_handlers_that_changed_on_disk_are_not_mixed_with_the_old_ones(act: Act)
         await stage.until(lambda: pool.load_error is not None)
         assert pool.load_error is not None
         assert "changed on disk" in pool.load_error.error
+        assert stage.renewed == ["mail"]
         assert pool.life.state is PoolState.READY
         for worker in list(pool.crew):
             assert worker.pid is not None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import resource
 import signal
 import socket
 from contextlib import ExitStack
@@ -77,3 +79,51 @@ def test_fleet_without_a_free_descriptor_recovers_when_there_are_some(run_fleet:
     engine.push("noop", 200)
     assert engine.wait_settled()["completed"] == 600
     assert fleet.stop() == 0
+
+
+def test_fleet_whose_log_cannot_be_written_goes_on(run_fleet: StartFleet, engine: Engine) -> None:
+    """A full disk: every write to the log fails with ENOSPC."""
+    full = os.open("/dev/full", os.O_WRONLY)
+    try:
+        fleet = run_fleet(FLOOD, "--processes", "2", output=full)
+        engine.push("flood", 5)
+        engine.push("noop", 500)
+        assert engine.wait_settled()["completed"] == 505
+        fleet.wait_ready(2)
+        fleet.signal(signal.SIGTERM)
+        assert fleet.wait_exit() == 0
+    finally:
+        os.close(full)
+
+
+def test_fleet_that_may_not_fork_says_so_and_recovers_when_it_may(run_fleet: StartFleet, engine: Engine) -> None:
+    fleet = run_fleet(FLOOD, "--processes", "2").wait_running()
+    victim = fleet.wait_ready(2)[0]["pid"]
+    zygote = fleet.status()["pools"][0]["zygote_pid"]
+    # Address space that is used up already: what `fork` asks for is refused as by a host without memory.
+    soft, hard = resource.prlimit(zygote, resource.RLIMIT_AS)
+    resource.prlimit(zygote, resource.RLIMIT_AS, (1 << 20, hard))
+    since = fleet.log_length
+    os.kill(victim, signal.SIGKILL)
+    assert (
+        "could not be forked: cannot fork: Cannot allocate memory" in fleet.wait_for_line("could not", since)["message"]
+    )
+    engine.push("noop", 300)
+    assert engine.wait_settled()["completed"] == 300
+    resource.prlimit(zygote, resource.RLIMIT_AS, (soft, hard))
+    fleet.wait_ready(2)
+    assert fleet.stop() == 0
+
+
+def test_no_decision_reads_a_clock_that_can_jump() -> None:
+    """What anybody may set (CLOCK_REALTIME) is shown in logs and status, and decides nothing."""
+    shown = {"hub.py", "lifecycle.py", "log.py", "status.py", "fleet.py", "reload.py", "tables.py", "demo_view.py"}
+    # Compares with the times of files, which are of that clock.
+    shown.add("zygote.py")
+    root = Path(__file__).parents[2]
+    readers = {
+        path.name
+        for path in [*(root / "python").rglob("*.py"), *(root / "rust" / "core" / "src").rglob("*.rs")]
+        if re.search(r"\btime\.time\(|datetime\.now|SystemTime|ClockId::Realtime|Utc::now", path.read_text())
+    }
+    assert readers <= shown, readers - shown

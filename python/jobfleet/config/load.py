@@ -15,7 +15,7 @@ from jobfleet.config.durations import ByteSize, Duration
 from jobfleet.config.engine_url import parse_engine_url
 from jobfleet.config.errors import SettingsError
 from jobfleet.config.hosts import granted_processors
-from jobfleet.config.model import DEFAULT_POOL, EngineSettings, PoolPlan, PoolSettings, Settings
+from jobfleet.config.model import DEFAULT_POOL, EngineSettings, PoolPlan, PoolSettings, Recycling, Settings
 from jobfleet.config.secret import Secret
 from jobfleet.config.shape import KeyPath, bare_type, expected, field_type
 from jobfleet.config.sources import Raw, Source, command_line, environment, toml_file
@@ -79,6 +79,11 @@ def _plan(name: str, pool: PoolSettings, settings: Settings) -> PoolPlan:
         hard_time_limit_ms=hard_time_limit_ms,
         stalled_timeout_s=(pool.stalled_timeout or settings.stalled_timeout).s,
         stopped_timeout_s=(pool.stopped_timeout or settings.stopped_timeout).s,
+        recycle=Recycling(
+            jobs=pool.recycle_jobs or settings.recycle_jobs,
+            age=pool.recycle_age or settings.recycle_age,
+            growth=pool.recycle_growth or settings.recycle_growth,
+        ),
     )
 
 

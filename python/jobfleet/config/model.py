@@ -17,6 +17,7 @@ from jobfleet.config.secret import Secret
 
 Processes = Annotated[int, Meta(ge=1, le=4096)] | Literal["auto"]
 Slots = Annotated[int, Meta(ge=1, le=100_000)]
+Jobs = Annotated[int, Meta(ge=1)]
 
 # The default pool of handlers that are given to `jobfleet run`.
 DEFAULT_POOL = "default"
@@ -73,6 +74,15 @@ class PoolSettings(msgspec.Struct, frozen=True, kw_only=True):
         Duration | None, Meta(description="Time after which a worker that hangs or holds the GIL is killed.")
     ] = None
     stopped_timeout: Annotated[Duration | None, Meta(description="Time after which a stopped worker is killed.")] = None
+    recycle_jobs: Annotated[
+        Jobs | None, Meta(description="Replace a worker after about this many jobs. Unset: never.")
+    ] = None
+    recycle_age: Annotated[Duration | None, Meta(description="Replace a worker at about this age. Unset: never.")] = (
+        None
+    )
+    recycle_growth: Annotated[
+        ByteSize | None, Meta(description="Replace a worker that has grown by about this much memory. Unset: never.")
+    ] = None
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,11 +125,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     deaths_cost_retries: Annotated[
         bool, Meta(description="Charge the jobs that a worker ran one retry for every death of it.")
     ] = False
+    recycle_jobs: Annotated[
+        Jobs | None, Meta(description="Replace a worker after about this many jobs. Unset: never.")
+    ] = None
+    recycle_age: Annotated[Duration | None, Meta(description="Replace a worker at about this age. Unset: never.")] = (
+        None
+    )
+    recycle_growth: Annotated[
+        ByteSize | None, Meta(description="Replace a worker that has grown by about this much memory. Unset: never.")
+    ] = None
     socket: Annotated[
         Path | None,
         Meta(description="Unix socket of the control API. Unset: $XDG_RUNTIME_DIR/jobfleet/NAME.sock."),
     ] = None
     log_format: Annotated[Literal["text", "json"], Meta(description="Shape of the log lines on stderr.")] = "text"
+    watch: Annotated[
+        bool, Meta(description="Reload when a source file or the settings file changes. For development.")
+    ] = False
     dumpable: Annotated[
         bool, Meta(description="Let profilers and debuggers of the same user attach to the supervisor.")
     ] = False
@@ -131,6 +153,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         dict[str, PoolSettings],
         Meta(description="Named pools. Unset: all handlers form one pool, `default`."),
     ] = {}
+
+
+class Recycling(msgspec.Struct, frozen=True, kw_only=True):
+    """When a worker is replaced although it works. None: never for that reason."""
+
+    jobs: int | None = None
+    age: Duration | None = None
+    growth: ByteSize | None = None
 
 
 class PoolPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,3 +176,4 @@ class PoolPlan(msgspec.Struct, frozen=True, kw_only=True):
     hard_time_limit_ms: int | None = None
     stalled_timeout_s: float = 300.0
     stopped_timeout_s: float = 60.0
+    recycle: Recycling = Recycling()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from jobfleet.supervisor.core import CoreLike
@@ -23,7 +23,7 @@ class Heartbeat:
     """
 
     def __init__(
-        self, core: CoreLike, notifier: Notifier, pools: Sequence[Pool], is_stuck: Callable[[Pool], bool], log: Log
+        self, core: CoreLike, notifier: Notifier, pools: Iterable[Pool], is_stuck: Callable[[Pool], bool], log: Log
     ) -> None:
         self._core = core
         self._notifier = notifier
@@ -54,6 +54,7 @@ class Heartbeat:
         # Looks come each second: a shorter period may see none in between.
         if beats == before and (self._notifier.watchdog_s or 0.0) / _SHARE > 1.5:
             return "the data path does not answer"
-        if self._pools and all(self._is_stuck(pool) for pool in self._pools):
+        stuck = [self._is_stuck(pool) for pool in self._pools]
+        if stuck and all(stuck):
             return "no worker of any pool moves"
         return None

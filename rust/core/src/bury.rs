@@ -47,6 +47,7 @@ impl Fleet {
         let (reason, handed_back) = (reason.to_owned(), total - failed);
         let buried = Event::Buried { worker, reason, settled, requeued, handed_back, failed, blamed, jobs };
         self.events.push(&buried);
+        self.state.borrow_mut().forget_retired();
         self.wake_pollers();
         self.tell_if_drained();
     }

@@ -56,13 +56,25 @@ impl Fleet {
         (0..lanes).flat_map(|lane| state.revoke_lane(pool, index, lane)).collect()
     }
 
-    /// Puts jobs back to the front of their queues, in order, and dispatches them anew.
+    /// Puts jobs back to the front of their queues, in order, and dispatches them anew; those that nobody here
+    /// may run go back to the engine.
     pub(crate) fn requeue(self: &Rc<Self>, ids: Vec<JobId>) {
         let mut state = self.state.borrow_mut();
+        let mut back = Vec::new();
         for id in ids.into_iter().rev() {
-            state.enqueue(id, true);
+            let Some(entry) = state.ledger.get(id) else { continue };
+            let (job_type, fetch_turn) = (entry.job_type, entry.fetch_turn);
+            if let Some(refusal) = state.refusal(job_type, fetch_turn) {
+                state.ledger.get_mut(id).into_iter().for_each(|entry| entry.stage = Stage::Waiting);
+                back.push((id, refusal));
+            } else {
+                state.enqueue(id, true);
+            }
         }
         drop(state);
+        for (id, refusal) in back {
+            self.hand_back(id, &refusal, 0);
+        }
         self.dispatch_all();
     }
 }

@@ -50,8 +50,8 @@ pub(crate) struct Fleet {
     /// Whether the last look found workers that do not move.
     pub(crate) suspected: Cell<bool>,
     pub(crate) poll_connections: Cell<u64>,
-    /// Second handles of the poll connections that are open, for half-closing them.
-    pub(crate) poll_handles: RefCell<Vec<Weak<OwnedFd>>>,
+    /// Second handles of the poll connections that are open, by job type, for half-closing them.
+    pub(crate) poll_handles: RefCell<Vec<(usize, Weak<OwnedFd>)>>,
     random: Cell<u64>,
 }
 

@@ -13,6 +13,7 @@ pub mod engine;
 pub mod events;
 mod fleet;
 pub mod fork_guard;
+mod generations;
 pub mod job;
 mod ledger;
 pub mod link;

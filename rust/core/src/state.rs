@@ -22,6 +22,7 @@ pub(crate) struct State {
     pub(crate) ledger: Ledger,
     pub(crate) types: Vec<JobType>,
     pub(crate) by_name: FxHashMap<String, usize>,
+    /// The generations that serve, stand by or drain. An index holds within one step only: retired ones leave.
     pub(crate) pools: Vec<Pool>,
     pub(crate) poison: Poison,
     /// Suspects that wait, over all types; while there are none dispatch looks no further.
@@ -35,6 +36,10 @@ pub(crate) struct JobType {
     pub(crate) name: Rc<str>,
     pub(crate) lease: Duration,
     pub(crate) fetch: Option<Rc<[String]>>,
+    /// Whether it has pollers; they stay, and ask for nothing, when nobody runs the type any more.
+    pub(crate) polled: bool,
+    /// Counts up when jobs that were activated before may lack variables that are fetched now.
+    pub(crate) fetch_turn: u32,
     /// The pool generations that can run it, newest last: pool id and the type's index there.
     pub(crate) serving: Vec<(u32, usize)>,
     pub(crate) queue: VecDeque<JobId>,
@@ -67,6 +72,8 @@ impl JobType {
             name: name.into(),
             lease: Duration::from_secs(60),
             fetch: None,
+            polled: false,
+            fetch_turn: 0,
             serving: Vec::new(),
             queue: VecDeque::new(),
             suspects: VecDeque::new(),
@@ -110,7 +117,10 @@ pub(crate) struct Pool {
     pub(crate) lanes: Vec<PoolLane>,
     pub(crate) types: Vec<PoolType>,
     pub(crate) workers: Vec<Worker>,
+    /// Its workers drain; it leaves the state with the last of them.
     pub(crate) retired: bool,
+    /// Why nothing is activated for it, and its waiting jobs go back.
+    pub(crate) paused: Option<Rc<str>>,
 }
 
 pub(crate) struct PoolLane {
@@ -123,6 +133,8 @@ pub(crate) struct PoolType {
     pub(crate) job_type: usize,
     pub(crate) lane: usize,
     pub(crate) slots: usize,
+    pub(crate) lease: Duration,
+    pub(crate) fetch: Option<Rc<[String]>>,
     pub(crate) listed: bool,
     /// Run times after which the handler is told to stop, and its process is killed.
     pub(crate) soft: Option<Duration>,
@@ -137,6 +149,8 @@ impl Pool {
             job_type,
             lane: kind.lane,
             slots: kind.slots as usize,
+            lease: Duration::from_millis(kind.lease_ms),
+            fetch: kind.fetch.as_deref().map(Rc::from),
             listed: false,
             soft: kind.time_limit_ms.map(Duration::from_millis),
             hard: kind.hard_time_limit_ms.map(Duration::from_millis),
@@ -148,6 +162,7 @@ impl Pool {
             types: types.collect(),
             workers: Vec::new(),
             retired: false,
+            paused: None,
         }
     }
 
@@ -483,6 +498,15 @@ impl State {
         self.suspects_waiting += usize::from(solitary);
     }
 
+    /// Takes every job of a type that waits.
+    pub(crate) fn empty_queues(&mut self, job_type: usize) -> VecDeque<JobId> {
+        let Some(kind) = self.types.get_mut(job_type) else { return VecDeque::new() };
+        self.suspects_waiting -= kind.suspects.len();
+        let mut waiting = std::mem::take(&mut kind.queue);
+        waiting.append(&mut kind.suspects);
+        waiting
+    }
+
     /// The index of a type by its name, made when it is new.
     pub(crate) fn type_index(&mut self, name: &str) -> usize {
         if let Some(index) = self.by_name.get(name) {
@@ -515,7 +539,7 @@ impl State {
     pub(crate) fn home(&self, job_type: usize) -> Option<(usize, usize)> {
         let serving = &self.types.get(job_type)?.serving;
         let alive = serving.iter().rev().filter_map(|(id, type_index)| {
-            let index = self.pools.iter().position(|pool| pool.id == *id && !pool.retired)?;
+            let index = self.pools.iter().position(|pool| pool.id == *id)?;
             Some((index, *type_index))
         });
         let mut first = None;

@@ -6,4 +6,5 @@ mod books;
 mod deaths;
 mod faults;
 mod flow;
+mod generations;
 mod rig;
