@@ -40,8 +40,8 @@ def serve(loaded: Loaded, plans: list[PoolPlan], zygotes: list[Spawned], environ
         stack.callback(control.close)
         for note in loaded.notes:
             log.warning(note)
-        if loaded.file is not None:
-            log.info(f"settings from {loaded.file}")
+        for file in loaded.files:
+            log.info(f"settings from {file}")
         try:
             engine = _engine(settings.engine.url, log, stack)
         except OSError as error:
