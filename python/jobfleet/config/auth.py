@@ -14,6 +14,9 @@ from jobfleet.config.secret import Secret
 Strategy = Literal["none", "basic", "oauth", "token_file", "provider", "header"]
 
 
+CAMUNDA_CLOUD: Final = "https://login.cloud.camunda.io/oauth/token"
+
+
 class AuthSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The credentials of the fleet at its engine. Files are read again when they change."""
 
@@ -23,9 +26,7 @@ class AuthSettings(msgspec.Struct, frozen=True, kw_only=True):
     client_id: Annotated[str | None, Meta(description="OAuth client.")] = None
     client_secret: Annotated[Secret | None, Meta(description="Secret of the OAuth client.")] = None
     client_secret_file: Annotated[Path | None, Meta(description="File with the secret of the OAuth client.")] = None
-    token_url: Annotated[str, Meta(description="Where OAuth tokens are fetched.")] = (
-        "https://login.cloud.camunda.io/oauth/token"
-    )
+    token_url: Annotated[str, Meta(description="Where OAuth tokens are fetched.")] = CAMUNDA_CLOUD
     audience: Annotated[str, Meta(description="Audience of the token; empty asks for none.")] = "zeebe.camunda.io"
     scope: Annotated[str | None, Meta(description="Scope of the token.")] = None
     resource: Annotated[str | None, Meta(description="Resource that the token is for.")] = None
@@ -67,9 +68,7 @@ def choose(auth: AuthSettings, has_header: bool, origins: Mapping[str, str]) -> 
         if missing:
             raise ValueError(f"auth.strategy is {auth.strategy}, but {_named(missing)} is not set")
         return auth.strategy
-    candidates: list[Strategy] = [
-        name for name in get_args(Strategy) if name != "none" and not _missing(name, given)
-    ]
+    candidates: list[Strategy] = [name for name in get_args(Strategy) if name != "none" and not _missing(name, given)]
     if len(candidates) > 1:
         found = " and ".join(f"{name} ({_origin(name, given, origins)})" for name in candidates)
         raise ValueError(f"more than one credential is given: {found}; choose one with auth.strategy")

@@ -137,10 +137,7 @@ def _build(merged: Source) -> Settings:
         except ValueError as error:
             problems.append(f"{raw.origin}: {_place(path, raw)}{error}")
             continue
-        if len(path) == 1:
-            table = fleet
-        else:
-            table = tables[path[0]] if path[0] in tables else pools.setdefault(path[1], {})
+        table = _table(path, fleet, tables, pools)
         table[path[-1]] = value
     for name, pool in pools.items():
         if not pool.get("handlers") and ("pools", name, "handlers") not in merged:
@@ -156,6 +153,15 @@ def _build(merged: Source) -> Settings:
         defaults=HandlerDefaults(**tables["defaults"]),
         pools=named,
     )
+
+
+def _table(
+    path: KeyPath, fleet: dict[str, Any], tables: dict[str, dict[str, Any]], pools: dict[str, dict[str, Any]]
+) -> dict[str, Any]:
+    """Where the setting at `path` is collected."""
+    if len(path) == 1:
+        return fleet
+    return tables[path[0]] if path[0] in tables else pools.setdefault(path[1], {})
 
 
 def _place(path: KeyPath, raw: Raw) -> str:

@@ -36,9 +36,9 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     hold: Annotated[
         Duration | None, Meta(description="How long the engine may hold an empty poll. Unset: by the engine's version.")
     ] = None
-    worker_name: Annotated[
-        str | None, Meta(description="Name of the fleet at the engine. Unset: host and fleet.")
-    ] = None
+    worker_name: Annotated[str | None, Meta(description="Name of the fleet at the engine. Unset: host and fleet.")] = (
+        None
+    )
     byte_budget: Annotated[ByteSize, Meta(description="The most bytes that one answer with jobs should have.")] = (
         ByteSize(8 * 2**20)
     )

@@ -12,6 +12,8 @@ from typing import Final
 
 import msgspec
 
+from jobfleet.auth.keeper import Keeper
+from jobfleet.auth.make import Credentials
 from jobfleet.config.engine_url import EngineAddress
 from jobfleet.config.model import PoolPlan, Settings
 from jobfleet.supervisor.core import CoreLike
@@ -38,6 +40,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     settings: Settings
     plans: list[PoolPlan]
     engine: EngineAddress
+    credentials: Credentials
     core: CoreLike
     log: Log
     notifier: Notifier
@@ -66,7 +69,8 @@ class Fleet:
         self.drain = Drain(core, self, log, self._loop, self._finished)
         around = Surroundings(core, self.reaper, self._loop, log, self.hub, setup.spawn, {}, self._pools_changed)
         self.pools = [Pool(plan, around) for plan in setup.plans]
-        self.events = CoreEvents(around, self.pools, self.drain.core_drained)
+        self.keeper = Keeper(setup.credentials, core.set_authorization, self._tell_credentials)
+        self.events = CoreEvents(around, self.pools, self.drain.core_drained, self.keeper)
         self._told = "running"
 
     async def run(self, spawned: list[Spawned]) -> ExitCode:
@@ -75,6 +79,7 @@ class Fleet:
         self._watch_signals()
         self._loop.add_reader(self.core.event_fd, self.events.take)
         self.core.start()
+        self.keeper.start()
         for pool, zygote in zip(self.pools, spawned, strict=True):
             pool.start(zygote)
         try:
@@ -127,6 +132,12 @@ class Fleet:
     def _reload_signal(self) -> None:
         self._log.warning("SIGHUP: this version cannot reload; restart the fleet to run changed handlers")
 
+    # -- credentials
+
+    def _tell_credentials(self, level: str, message: str) -> None:
+        getattr(self._log, level)(message)
+        self.hub.publish("credentials", level=level, message=message)
+
     # -- pools
 
     def _pools_changed(self) -> None:
@@ -174,6 +185,7 @@ class Fleet:
         """Leave no process, no thread and no listener behind."""
         for pool in self.pools:
             pool.abandon()
+        self.keeper.stop()
         self.events.finish()
         with contextlib.suppress(OSError, ValueError):
             self._loop.remove_reader(self.core.event_fd)

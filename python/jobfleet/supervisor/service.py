@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import msgspec
 
 from jobfleet._core import Core, LocalEngine
+from jobfleet.auth.make import Credentials, credentials_of
 from jobfleet.config.engine_url import EngineAddress, parse_engine_url
 from jobfleet.config.load import Loaded
 from jobfleet.config.model import PoolPlan
@@ -28,7 +29,7 @@ from jobfleet.supervisor.spawn import Spawned, spawn_zygote
 def serve(loaded: Loaded, plans: list[PoolPlan], zygotes: list[Spawned], environ: Mapping[str, str]) -> ExitCode:
     """Run a fleet until it has drained. `zygotes` were asked to load the pools' handlers, one for each plan."""
     settings = loaded.settings
-    log = Log(settings.log_format)
+    log = Log(settings.log_format, least=settings.log_level)
     _forward_logging(log)
     with contextlib.ExitStack() as stack:
         stack.callback(log.close)
@@ -48,7 +49,12 @@ def serve(loaded: Loaded, plans: list[PoolPlan], zygotes: list[Spawned], environ
             log.error(f"the local engine cannot be started: {error}")
             return ExitCode.ENGINE
         try:
-            core = Core(core_settings(settings, engine, socket.gethostname()))
+            credentials = _credentials(loaded, engine, log)
+        except ValueError as error:
+            log.error(str(error))
+            return ExitCode.SETTINGS
+        try:
+            core = Core(core_settings(settings, engine, socket.gethostname(), credentials))
         except ValueError as error:
             log.error(f"the core refuses its settings: {error}")
             return ExitCode.SETTINGS
@@ -59,6 +65,7 @@ def serve(loaded: Loaded, plans: list[PoolPlan], zygotes: list[Spawned], environ
             settings=settings,
             plans=plans,
             engine=engine,
+            credentials=credentials,
             core=core,
             log=log,
             notifier=Notifier(environ),
@@ -76,6 +83,14 @@ async def _run(setup: Setup, control: ControlSocket, zygotes: list[Spawned]) -> 
         return await fleet.run(zygotes)
     finally:
         server.close()
+
+
+def _credentials(loaded: Loaded, engine: EngineAddress, log: Log) -> Credentials:
+    """The credentials of the settings; none for the embedded engine. Raises `ValueError`."""
+    if loaded.settings.engine.url is None and loaded.strategy != "none":
+        log.warning("credentials are set, but no engine; the local engine gets none of them")
+        return Credentials("none")
+    return credentials_of(loaded.settings, loaded.strategy, engine)
 
 
 def _engine(url: str | None, log: Log, stack: contextlib.ExitStack) -> EngineAddress:
