@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from jobfleet.config import SettingsError, load_settings
 
+ENGINE = {"JOBFLEET_ENGINE": "camunda+http://host"}
 OAUTH = {"CAMUNDA_CLIENT_ID": "me", "CAMUNDA_CLIENT_SECRET": "hunter2"}
 BASIC = {"CAMUNDA_BASIC_AUTH_USERNAME": "me", "CAMUNDA_BASIC_AUTH_PASSWORD": "hunter2"}
 
@@ -18,7 +19,7 @@ def _empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def problem(**environ: str) -> str:
     with pytest.raises(SettingsError) as caught:
-        load_settings({}, environ)
+        load_settings({}, ENGINE | environ)
     (text,) = caught.value.problems
     assert "hunter2" not in text
     return text
@@ -41,7 +42,7 @@ def problem(**environ: str) -> str:
     ],
 )
 def test_only_complete_credential_counts_unless_one_is_chosen(environ: dict[str, str], strategy: str) -> None:
-    assert load_settings({}, environ).strategy == strategy
+    assert load_settings({}, ENGINE | environ).strategy == strategy
 
 
 def test_two_credentials_are_ambiguous_and_named() -> None:
@@ -76,3 +77,7 @@ def test_two_credentials_are_ambiguous_and_named() -> None:
 )
 def test_incomplete_credential_is_named_with_what_is_missing(environ: dict[str, str], said: str) -> None:
     assert problem(**environ) == said
+
+
+def test_embedded_engine_wants_no_credentials() -> None:
+    assert load_settings({}, {**OAUTH, **BASIC}).strategy == "none"

@@ -71,6 +71,7 @@ def test_credentials_are_taken_under_every_name() -> None:
         loaded = load_settings(
             {},
             {
+                "JOBFLEET_ENGINE": "camunda+http://host",
                 f"{prefix}CLIENT_ID": "me",
                 f"{prefix}CLIENT_SECRET": "s3cret",
                 url: "https://login/token",
@@ -170,5 +171,5 @@ def test_known_names_are_no_misspellings_of_each_other() -> None:
 def test_no_message_shows_a_secret() -> None:
     said = problems(CAMUNDA_CLIENT_SECRET="hunter2", ZEEBE_CLIENT_SECRET="hunter3")
     said += problems(CAMUNDA_REST_ADDRESS="http://me:hunter2@host?x=1")
-    said += problems(CAMUNDA_CLIENT_SECRET="hunter2")
+    said += problems(CAMUNDA_CLIENT_SECRET="hunter2", CAMUNDA_REST_ADDRESS="http://host")
     assert "hunter" not in " ".join(said)

@@ -79,12 +79,13 @@ def _variables(environ: Mapping[str, str], place: str = "") -> tuple[Source, lis
 
 
 def _choose_credentials(settings: Settings, merged: Source) -> Strategy:
-    """Raises `SettingsError` when it is not clear which credentials count."""
+    """Raises `SettingsError` when it is not clear which credentials count. The embedded engine wants none."""
+    if settings.engine.url is None:
+        return "none"
     origins = {path[1]: raw.origin for path, raw in merged.items() if path[0] == "auth"}
-    url = settings.engine.url
     if settings.engine.authorization is not None:
         origins["engine.authorization"] = merged["engine", "authorization"].origin
-    elif url is not None and parse_engine_url(url).authorization is not None:
+    elif parse_engine_url(settings.engine.url).authorization is not None:
         origins["engine.authorization"] = merged["engine", "url"].origin
     try:
         return choose(settings.auth, "engine.authorization" in origins, origins)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import msgspec
 
 from jobfleet._core import Core, LocalEngine
-from jobfleet.auth.make import Credentials, credentials_of
+from jobfleet.auth.make import credentials_of
 from jobfleet.config.engine_url import EngineAddress, parse_engine_url
 from jobfleet.config.load import Loaded
 from jobfleet.config.model import PoolPlan
@@ -49,7 +49,7 @@ def serve(loaded: Loaded, plans: list[PoolPlan], zygotes: list[Spawned], environ
             log.error(f"the local engine cannot be started: {error}")
             return ExitCode.ENGINE
         try:
-            credentials = _credentials(loaded, engine, log)
+            credentials = credentials_of(settings, loaded.strategy, engine)
         except ValueError as error:
             log.error(str(error))
             return ExitCode.SETTINGS
@@ -83,14 +83,6 @@ async def _run(setup: Setup, control: ControlSocket, zygotes: list[Spawned]) -> 
         return await fleet.run(zygotes)
     finally:
         server.close()
-
-
-def _credentials(loaded: Loaded, engine: EngineAddress, log: Log) -> Credentials:
-    """The credentials of the settings; none for the embedded engine. Raises `ValueError`."""
-    if loaded.settings.engine.url is None and loaded.strategy != "none":
-        log.warning("credentials are set, but no engine; the local engine gets none of them")
-        return Credentials("none")
-    return credentials_of(loaded.settings, loaded.strategy, engine)
 
 
 def _engine(url: str | None, log: Log, stack: contextlib.ExitStack) -> EngineAddress:
