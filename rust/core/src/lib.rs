@@ -13,6 +13,7 @@ pub mod events;
 mod fleet;
 pub mod fork_guard;
 mod gate;
+mod generations;
 pub mod job;
 mod ledger;
 pub mod link;

@@ -115,6 +115,9 @@ pub struct PoolSpec {
     pub lanes: Vec<LaneSpec>,
     /// The job types, in the order of their index on the link.
     pub types: Vec<TypeSpec>,
+    /// Whether it gets no jobs before the fleet is switched over to it.
+    #[serde(default)]
+    pub standby: bool,
 }
 
 /// One job type of a pool.

@@ -5,4 +5,5 @@
 mod credentials;
 mod faults;
 mod flow;
+mod generations;
 mod rig;
