@@ -38,7 +38,7 @@ class Fleet(RunningFleet):
         self._mark = uuid.uuid4().hex
         chosen = ("--engine", address or engine.address, *options)
         super().__init__(
-            folder, source, *chosen, environ={_MARK: self._mark} | (environ or {}), prefix=prefix, output=output
+            folder, source, *chosen, environ={_MARK: self._mark, **(environ or {})}, prefix=prefix, output=output
         )
 
     def jobfleet(self, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -315,7 +315,7 @@ async fn run(mut pending: Pending, events: Arc<Events>) {
             Command::BreakBooks(how) => fleet.break_books(&how),
             Command::StopActivation => fleet.stop_activation(),
             Command::GiveUp(reason) => fleet.give_up(&reason),
-            Command::SetAuthorization(value) => fleet.transport.set_authorization(value.as_deref()),
+            Command::SetAuthorization(value) => fleet.set_authorization(value.as_deref()),
             Command::Status(reply) => {
                 let _ = reply.send(serde_json::to_vec(&fleet.snapshot()).unwrap_or_default());
             }

@@ -4,6 +4,7 @@
 mod activate;
 mod ask;
 mod audit;
+mod authorize;
 mod bury;
 pub mod clock;
 mod core;
@@ -13,6 +14,7 @@ pub mod engine;
 pub mod events;
 mod fleet;
 pub mod fork_guard;
+mod gate;
 mod generations;
 pub mod job;
 mod ledger;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod books;
+mod credentials;
 mod deaths;
 mod faults;
 mod flow;
