@@ -20,7 +20,9 @@ def blocks(language: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("index", "types"), [(0, ["greet"]), (1, ["charge-card", "reserve-stock", "send-mail"])], ids=["short", "long"]
+    ("index", "types"),
+    [(0, ["greet"]), (1, ["charge-card", "reserve-stock", "send-mail"]), (2, ["render"])],
+    ids=["short", "long", "limits"],
 )
 def test_handlers_of_the_readme_load(tmp_path: Path, index: int, types: list[str]) -> None:
     (tmp_path / "handlers.py").write_text(blocks("python")[index])
@@ -31,7 +33,7 @@ def test_handlers_of_the_readme_load(tmp_path: Path, index: int, types: list[str
 
 
 def test_provider_of_the_readme_hands_out_a_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "readme_login.py").write_text(blocks("python")[2])
+    (tmp_path / "readme_login.py").write_text(blocks("python")[3])
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     header = asyncio.run(Provided("readme_login.Engine").get(None))

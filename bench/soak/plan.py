@@ -70,7 +70,8 @@ def _faults(dice: random.Random, length_s: float) -> list[tuple[float, list[Json
     """One kind after the other, all of them within a stretch, two at a time, beside some latency."""
     kinds = [*_REFUSALS, *_CUTS, "limit"]
     dice.shuffle(kinds)
-    times = _times(dice, min(FAULTS_EVERY_S, 2 * length_s / len(kinds)), length_s)
+    # However short the stretch is, each kind has its turn.
+    times = _times(dice, min(FAULTS_EVERY_S, 1.5 * length_s / len(kinds)), length_s)
     drawn = []
     for turn, at_s in enumerate(times):
         pair = [kinds[(2 * turn) % len(kinds)], kinds[(2 * turn + 1) % len(kinds)]]

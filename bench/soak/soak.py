@@ -45,6 +45,7 @@ def _half(dialect: str, length_s: float, seed: int, say: Callable[[str], None]) 
         for life in range(LIVES):
             is_last = life == LIVES - 1
             say(f"dialect {dialect}, life {life + 1} of {LIVES}: {length_s / LIVES:.0f} s of chaos")
+            began = time.monotonic()
             with SoakFleet(engine.url) as fleet:
                 chaos = Chaos(fleet, engine)
                 chaos.run(draw(seed * 100 + life, length_s / LIVES), length_s / LIVES)
@@ -56,6 +57,7 @@ def _half(dialect: str, length_s: float, seed: int, say: Callable[[str], None]) 
                 wrong += judge_life(status, code, fleet.orphans(), fleet.defects())
                 wrong += judge_footprints(chaos.footprints)
                 acts += chaos.done
+            say(f"  over after {time.monotonic() - began:.0f} s")
         account = engine.account()
     return Half(dialect, account, acts, convicted, wrong + judge_account(account))
 

@@ -17,12 +17,12 @@ CLEAN: dict[str, Any] = dict.fromkeys((*NEVER, "waiting", "in_flight", "errors_t
 
 
 def test_short_soak_leaves_a_clean_account() -> None:
-    halves = soak(20.0, 7, print)
+    halves = soak(12.0, 7, print)
     assert [half.wrong for half in halves] == [[], []]
     for half in halves:
         assert half.account["handed_back"] > 0
-        assert half.acts["kill"] >= 5
-        assert half.acts["faults"] >= 8
+        assert half.acts["kill"] >= 4
+        assert half.acts["faults"] >= 16
 
 
 @pytest.mark.parametrize("word", NEVER)

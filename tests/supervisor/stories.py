@@ -139,6 +139,18 @@ class PoolStory:
     def overdue(self) -> None:
         self.pool.crew._start_overdue(self._worker())
 
+    def hard_limit(self) -> None:
+        self._worker().stop(Reason.OVERDUE)
+
+    def hangs(self) -> None:
+        self._worker().stop(Reason.HUNG)
+
+    def stalls(self) -> None:
+        self._worker().stop(Reason.GIL_STALLED)
+
+    def is_stopped(self) -> None:
+        self._worker().stop(Reason.STOPPED)
+
     def broken(self) -> None:
         self.pool.crew.broken(self._worker(), "no frame")
 
