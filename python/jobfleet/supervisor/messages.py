@@ -19,7 +19,10 @@ class HandlerSpec(msgspec.Struct, kw_only=True):
     slots: int
     lease_ms: int
     fetch: list[str] | None = None
+    tenants: list[str] | None = None
+    tenant_filter: str | None = None
     hold_ms: int | None = None
+    max_jobs: int | None = None
     max_bytes: int | None = None
 
 

@@ -9,10 +9,10 @@ from inspect import CORO_CREATED, getcoroutinestate
 from typing import Any, cast
 
 from jobfleet.handlers.binding import Binding
-from jobfleet.handlers.completion import Completion
 from jobfleet.worker.current import RUNNING
 from jobfleet.worker.encode import encode
 from jobfleet.worker.lane import Lane
+from jobfleet.worker.results import EXPLICIT
 
 _Coroutine = Coroutine[Any, Any, None]
 
@@ -115,8 +115,8 @@ class LoopLane:
                 result = await result
             if result is None:
                 variables = None
-            elif type(result) is Completion:
-                self._settler.complete(slot, number, result)
+            elif type(result) in EXPLICIT:
+                self._settler.complete(slot, number, job, result)
                 return
             else:
                 variables = encode(result)

@@ -23,7 +23,7 @@ use crate::recorder::{LaneSpec, Recorder};
 use crate::settings::{CoreSettings, EngineKind, PoolSpec};
 use crate::state::{Pool, Worker, WorkerLane, WorkerState};
 use crate::transport::{Address, Transport};
-use crate::{activate, dispatch, renew, settle, workers};
+use crate::{activate, dispatch, renew, settle, version, workers};
 
 /// A snapshot that takes longer than this means that the core's thread is gone.
 const STATUS_LIMIT: Duration = Duration::from_secs(5);
@@ -237,11 +237,11 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 /// The core's thread: starts the loops, then follows commands.
 async fn run(mut pending: Pending, events: Arc<Events>) {
     let engine: Box<dyn Engine> = match pending.settings.engine.kind {
-        EngineKind::Camunda => Box::new(Camunda::new()),
+        EngineKind::Camunda => Box::new(Camunda::new(pending.settings.fencing)),
     };
     let transport = Transport::new(pending.address);
     let fleet = Rc::new(Fleet::new(pending.settings, engine, transport, events));
-    spawn_local(activate::probe(Rc::clone(&fleet)));
+    spawn_local(version::watch(Rc::clone(&fleet)));
     spawn_local(dispatch::watch_prefetch(Rc::clone(&fleet)));
     spawn_local(renew::watch_leases(Rc::clone(&fleet)));
     spawn_local(settle::janitor(Rc::clone(&fleet)));
@@ -272,8 +272,7 @@ impl Fleet {
         let indexes: Vec<usize> = spec.types.iter().map(|kind| state.type_index(&kind.job_type)).collect();
         for (place, (kind, index)) in spec.types.iter().zip(&indexes).enumerate() {
             if let Some(job_type) = state.types.get_mut(*index) {
-                job_type.lease = Duration::from_millis(kind.lease_ms);
-                job_type.fetch = kind.fetch.as_deref().map(Rc::from);
+                job_type.configure(kind);
                 job_type.serving.push((id, place));
             }
         }

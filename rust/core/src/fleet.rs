@@ -40,6 +40,10 @@ pub(crate) struct Fleet {
     pub(crate) abandoned: Cell<bool>,
     pub(crate) drained_told: Cell<bool>,
     pub(crate) link_errors: Cell<u64>,
+    /// Wakes the watch over the engine's version.
+    pub(crate) relearn: Notify,
+    /// The engine's version has been asked for, whatever came of it.
+    pub(crate) version_asked: tokio::sync::watch::Sender<bool>,
     pub(crate) poll_connections: Cell<u64>,
     /// Second handles of the poll connections that are open, for half-closing them.
     pub(crate) poll_handles: RefCell<Vec<Weak<OwnedFd>>>,
@@ -82,6 +86,8 @@ impl Fleet {
             abandoned: Cell::new(false),
             drained_told: Cell::new(false),
             link_errors: Cell::new(0),
+            relearn: Notify::new(),
+            version_asked: tokio::sync::watch::Sender::new(false),
             poll_connections: Cell::new(0),
             poll_handles: RefCell::default(),
             random: Cell::new(seed),
@@ -106,7 +112,7 @@ impl Fleet {
         let message = if first { "the engine answers" } else { "the engine answers again" };
         self.events.push(&Event::Engine { state: EngineState::Up, message: message.to_owned() });
         if !first || self.engine.borrow().version().is_none() {
-            tokio::task::spawn_local(crate::activate::probe(Rc::clone(self)));
+            self.suspect_version();
         }
     }
 

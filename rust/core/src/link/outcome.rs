@@ -55,6 +55,10 @@ pub enum OutcomeRef<'a> {
 }
 
 impl Outcome {
+    /// The pause before the next try of a failure that names none. It is a window in which repeating the failure,
+    /// when its answer was lost, cannot hit the next holder of the job.
+    pub const USUAL_BACKOFF_MS: u64 = 1_000;
+
     /// The same outcome, borrowed.
     #[must_use]
     pub fn as_ref(&self) -> OutcomeRef<'_> {

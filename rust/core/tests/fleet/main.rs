@@ -2,6 +2,10 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod asking;
+mod commands;
 mod faults;
+mod fencing;
 mod flow;
+mod leases;
 mod rig;
