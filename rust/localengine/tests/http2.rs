@@ -5,6 +5,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -98,9 +99,12 @@ async fn a_held_stream_waits_while_others_go_on() -> Outcome {
     let mut sender = connect(&engine).await?;
     let ask = r#"{"type":"work","maxJobsToActivate":1,"timeout":60000,"requestTimeout":60000}"#;
     let held = tokio::spawn(sender.send_request(post("/v2/jobs/activation", ask)?));
-    while engine.held_polls() == 0 {
-        tokio::task::yield_now().await;
-    }
+    let is_held = async {
+        while engine.held_polls() == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), is_held).await?;
     sender.ready().await?;
     assert_eq!(
         sender.send_request(post("/local/jobs", r#"{"type":"work"}"#)?).await?.status(),
