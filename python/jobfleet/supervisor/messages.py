@@ -154,6 +154,14 @@ class JobRejected(msgspec.Struct, tag_field="event", tag="job_rejected"):
     message: str
 
 
+class Polls(msgspec.Struct, tag_field="event", tag="polls"):
+    """The engine refuses what the polls of a type ask for, or takes it again."""
+
+    type: str
+    refused: bool
+    message: str
+
+
 class Dropped(msgspec.Struct, tag_field="event", tag="dropped"):
     """Events that nobody took in time."""
 
@@ -170,6 +178,7 @@ Event = (
     | Drained
     | EngineState
     | JobRejected
+    | Polls
     | Dropped
 )
 read_event: Final = msgspec.json.Decoder(Event).decode

@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::ask::{self, Demand};
 use crate::engine::{Activation, Ask, Refusal, Request};
+use crate::events::Event;
 use crate::fleet::{Fleet, backoff};
 use crate::job::{Job, Lease, now};
 use crate::renew::Permit;
@@ -22,6 +23,9 @@ const LONGEST_WRONG_PAUSE: Duration = Duration::from_secs(30);
 
 /// A type whose backlog is not empty is looked at this often even when nothing woke its poller.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// Polls that an outage had stopped start again within this time.
+const SPREAD: Duration = Duration::from_millis(300);
 
 /// The second poller of a type gives up its connection when it had no use for it this long.
 const SECOND_IDLE: Duration = Duration::from_secs(5);
@@ -57,7 +61,7 @@ impl Poller {
                 break;
             }
             let pause = self.poll(jobs, permit).await;
-            sleep_if(self.fleet.jittered(pause).max(gap)).await;
+            self.fleet.rest(self.fleet.jittered(pause).max(gap)).await;
         }
         self.close();
         self.fleet.tell_if_drained();
@@ -116,6 +120,7 @@ impl Poller {
                 self.fleet.permits.borrow_mut().on_success(time);
                 self.fleet.engine_up();
                 self.with_type(|kind| kind.poll_error = None);
+                self.tell_refused(false, "the engine takes its polls again");
                 if found.drifted {
                     self.fleet.suspect_version();
                 }
@@ -163,11 +168,26 @@ impl Poller {
                 self.fleet.engine_down(&message);
                 backoff(self.failures, LONGEST_TRANSIENT_PAUSE)
             }
+            Refusal::Refused(message) => {
+                self.fleet.engine_up();
+                self.tell_refused(true, &message);
+                backoff(self.failures + 4, LONGEST_WRONG_PAUSE)
+            }
             Refusal::Wrong(message) | Refusal::Unauthorized(message) => {
                 self.fleet.engine_down(&message);
                 backoff(self.failures + 4, LONGEST_WRONG_PAUSE)
             }
         }
+    }
+
+    /// Tells once that the engine refuses what the type's polls ask for, and once that it no longer does.
+    fn tell_refused(&self, refused: bool, message: &str) {
+        self.with_type(|kind| {
+            if std::mem::replace(&mut kind.told_refused, refused) != refused {
+                let (r#type, message) = (kind.name.to_string(), message.to_owned());
+                self.fleet.events.push(&Event::Polls { r#type, refused, message });
+            }
+        });
     }
 
     async fn exchange(&mut self, jobs: u32, permit: Permit) -> Result<Activation, Refusal> {
@@ -406,8 +426,12 @@ impl State {
     }
 }
 
-async fn sleep_if(pause: Duration) {
-    if !pause.is_zero() {
-        sleep(pause).await;
+impl Fleet {
+    /// A pause that ends early when the engine is found to answer again.
+    async fn rest(&self, pause: Duration) {
+        if !pause.is_zero() && timeout(pause, self.recovered.notified()).await.is_ok() {
+            // An engine that has only just come back is not met by all types at once.
+            sleep(SPREAD.min(pause).mul_f64(self.random_share())).await;
+        }
     }
 }

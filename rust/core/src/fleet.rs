@@ -40,6 +40,8 @@ pub(crate) struct Fleet {
     pub(crate) abandoned: Cell<bool>,
     pub(crate) drained_told: Cell<bool>,
     pub(crate) link_errors: Cell<u64>,
+    /// Wakes polls that pause after an error.
+    pub(crate) recovered: Notify,
     /// Wakes the watch over the engine's version.
     pub(crate) relearn: Notify,
     /// The engine's version has been asked for, whatever came of it.
@@ -86,6 +88,7 @@ impl Fleet {
             abandoned: Cell::new(false),
             drained_told: Cell::new(false),
             link_errors: Cell::new(0),
+            recovered: Notify::new(),
             relearn: Notify::new(),
             version_asked: tokio::sync::watch::Sender::new(false),
             poll_connections: Cell::new(0),
@@ -109,6 +112,7 @@ impl Fleet {
         health.state = EngineState::Up;
         health.message = None;
         drop(health);
+        self.recovered.notify_waiters();
         let message = if first { "the engine answers" } else { "the engine answers again" };
         self.events.push(&Event::Engine { state: EngineState::Up, message: message.to_owned() });
         if !first || self.engine.borrow().version().is_none() {

@@ -39,6 +39,8 @@ pub(crate) struct JobType {
     pub(crate) most_per_answer: u64,
     /// Polls that the engine pushed back.
     pub(crate) refusals: u64,
+    /// It has been told that the engine refuses what the type's polls ask for.
+    pub(crate) told_refused: bool,
     /// What went wrong with the latest poll, if something did.
     pub(crate) poll_error: Option<Box<str>>,
     /// The pool generations that can run it, newest last: pool id and the type's index there.
@@ -75,6 +77,7 @@ impl JobType {
             max_jobs: u64::MAX,
             most_per_answer: u64::MAX,
             refusals: 0,
+            told_refused: false,
             poll_error: None,
             serving: Vec::new(),
             queue: VecDeque::new(),

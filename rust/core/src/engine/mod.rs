@@ -133,7 +133,9 @@ pub enum Refusal {
     Unsupported(String),
     /// Try again with a growing pause.
     Transient(String),
-    /// Nothing gets better by itself: the request or the path is wrong. Long pauses, loud.
+    /// The engine is well and refuses this request: what it asks for makes no sense there. Long pauses, loud.
+    Refused(String),
+    /// Nothing gets better by itself: what answers is not the engine's API. Long pauses, loud.
     Wrong(String),
     /// The credentials were refused.
     Unauthorized(String),
@@ -146,6 +148,7 @@ impl fmt::Display for Refusal {
             Self::TooLarge(words)
             | Self::Unsupported(words)
             | Self::Transient(words)
+            | Self::Refused(words)
             | Self::Wrong(words)
             | Self::Unauthorized(words) => f.write_str(words),
         }

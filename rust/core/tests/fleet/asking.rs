@@ -65,8 +65,8 @@ fn jobs_of_every_assigned_tenant_come_where_the_engine_knows_the_filter() {
 }
 
 #[test]
-fn tenants_that_are_missing_are_told_in_the_engines_words() {
-    let fleet =
+fn polls_that_the_engine_refuses_are_told_once_in_its_words() {
+    let mut fleet =
         Fleet::made(multi_tenant(Dialect::V8_8), json!({}), work(json!({"tenant_filter": "assigned"})));
     let _worker = fleet.worker(|_| Reply::Complete);
     let told = |status: &Value| {
@@ -74,7 +74,12 @@ fn tenants_that_are_missing_are_told_in_the_engines_words() {
         words.contains("no tenant identifier was provided")
     };
     let status = fleet.until_status("told", told);
-    assert_eq!(status["engine"]["state"], "down", "{status}");
+    assert_eq!(status["engine"]["state"], "up", "{status}");
+    let event = fleet.event("polls");
+    assert_eq!((&event["type"], &event["refused"]), (&"work".into(), &true.into()), "{event}");
+    fleet.engine.set_settings(Settings { dialect: Dialect::V8_8, ..Settings::default() });
+    let event = fleet.event("polls");
+    assert_eq!(event["refused"], false, "{event}");
 }
 
 #[test]

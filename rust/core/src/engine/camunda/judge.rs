@@ -75,6 +75,7 @@ pub(super) fn refusal(answer: &Answer) -> Refusal {
     }
     match answer.status {
         401 | 403 => Refusal::Unauthorized(words(answer)),
+        400 if Problem::of(answer).is_some() => Refusal::Refused(words(answer)),
         400 | 404 | 405 | 406 | 415 => Refusal::Wrong(words(answer)),
         _ => Refusal::Transient(words(answer)),
     }

@@ -207,7 +207,7 @@ fn an_activation_asks_for_what_the_version_knows_and_for_no_more() {
 fn a_refused_lease_is_not_asked_for_again_until_the_version_is_learnt_anew() {
     let mut engine = known("8.10.0");
     let other = problem(400, "INVALID_ARGUMENT", "No tenant identifier was provided.");
-    assert!(matches!(engine.read_activation(&other), Err(Refusal::Wrong(_))));
+    assert!(matches!(engine.read_activation(&other), Err(Refusal::Refused(_))));
     assert_eq!(asked(&engine, &[], false)["withLease"], true);
     let refused = problem(400, "Bad Request", "Request property [withLease] cannot be parsed");
     assert!(matches!(engine.read_activation(&refused), Err(Refusal::Unsupported(_))));
