@@ -72,6 +72,9 @@ def test_status_says_what_is_wrong_with_the_polls_of_a_type(run_fleet: StartFlee
         return any("no tenant identifier" in (kind["poll_error"] or "") for kind in status["types"])
 
     fleet.wait_status(failing, "the polls of a type fail")
-    shown = fleet.jobfleet("status").stdout
+    told = fleet.wait_for(lambda record: "refuses the polls of a type" in record["message"])
+    assert told["type"] in ("assigning", "next-step", "ordinary")
+    assert fleet.readiness()[0] == 200
+    shown = fleet.jobfleet("status", "--socket", str(fleet.socket)).stdout
     assert "type ordinary: latest poll: HTTP 400 INVALID_ARGUMENT" in " ".join(shown.split())
     assert "type by-tenant" not in shown

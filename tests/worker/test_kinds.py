@@ -99,3 +99,18 @@ def test_user_task_of_an_unknown_shape_costs_no_job(worker: StartWorker) -> None
     odd: dict[str, Any] = {"kind": "KIND_OF_2030", "userTask": ["a", "list"]}
     outcome = core.outcome(core.give(**odd))
     assert outcome.variables == {"task": "None", "kind": "KIND_OF_2030"}
+
+
+def test_completion_names_the_process_instance(worker: StartWorker) -> None:
+    core = worker("""
+        from jobfleet import Completion, Job, handler
+
+        @handler("name")
+        def name(job: Job):
+            return Completion({"a": 1}, business_id=job.variables["id"])
+    """).core
+    outcome = core.outcome(core.give(variables={"id": "order-7"}))
+    assert (outcome.variables, outcome.result, outcome.business_id) == ({"a": 1}, None, "order-7")
+    outcome = core.outcome(core.give(variables={"id": ""}))
+    assert outcome.message is not None
+    assert "business_id is ''; give" in outcome.message

@@ -81,7 +81,9 @@ def _types(types: list[TypeStatus]) -> Iterable[Metric]:
     activated = CounterMetricFamily("jobfleet_jobs_activated", "Jobs taken from the engine.", labels=["pool", "type"])
     outcomes = CounterMetricFamily("jobfleet_jobs", "Jobs by outcome.", labels=["pool", "type", "outcome"])
     now = GaugeMetricFamily("jobfleet_jobs_now", "Jobs that the fleet holds.", labels=["pool", "type", "stage"])
-    refused = CounterMetricFamily("jobfleet_polls_refused", "Polls that the engine pushed back.", labels=["pool", "type"])
+    refused = CounterMetricFamily(
+        "jobfleet_polls_refused", "Polls that the engine pushed back.", labels=["pool", "type"]
+    )
     for kind in types:
         refused.add_metric([kind.pool, kind.type], kind.refusals)
         activated.add_metric([kind.pool, kind.type], kind.activated)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobfleet.handlers.backoff import Backoff, backoff_for
 from jobfleet.handlers.binding import Binding
+from jobfleet.handlers.completion import Completion
 from jobfleet.handlers.decode import BadVariables, decode_again
 from jobfleet.handlers.duration import to_ms
 from jobfleet.handlers.errors import JobError, JobFailure
@@ -41,7 +42,8 @@ class Settler:
     def complete(self, slot: int, number: int, job: Job[Any], returned: Any) -> None:
         """Settle with what is more than variables. Raises NotEncodable, also for a result that the job cannot have."""
         variables, result = encode_completion(returned, job)
-        self._link.complete(self._lane, slot, number, variables, result)
+        business_id = returned.business_id if type(returned) is Completion else None
+        self._link.complete(self._lane, slot, number, variables, result, business_id)
 
     def raised(self, slot: int, number: int, binding: Binding, job: Job[Any], error: BaseException) -> None:
         """Settle a job whose handler, or whose result, raised `error`."""

@@ -153,7 +153,7 @@ mod tests {
     const EARLY: Duration = Duration::from_secs(50);
 
     fn complete() -> Command {
-        Command::Settle(Outcome::Complete { variables: None, result: None })
+        Command::Settle(Outcome::Complete { variables: None, result: None, business_id: None })
     }
 
     fn hand_back(backoff_ms: u64) -> Command {

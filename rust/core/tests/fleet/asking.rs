@@ -143,3 +143,23 @@ fn an_engine_that_refuses_over_forty_at_once_is_kept_just_busy() {
     let limit = after["permits"]["outcome_limit"].as_u64().unwrap();
     assert!((30..=45).contains(&limit), "{after}");
 }
+
+#[test]
+fn a_held_poll_holds_no_permit() {
+    let fleet = Fleet::made(Options::default(), json!({"hold_ms": 60_000}), work(json!({})));
+    let _worker = fleet.worker(|_| Reply::Complete);
+    fleet.until_status("parked", |status| status["held_polls"] == 1 && status["permits"]["in_use"] == 0);
+}
+
+#[test]
+fn the_first_polls_of_many_types_are_spread_over_the_jitter() {
+    let types: Vec<Value> = (0..40)
+        .map(|number| json!({"type": format!("t{number}"), "lane": 0, "slots": 1, "lease_ms": 20_000}))
+        .collect();
+    let fleet = Fleet::made(Options::default(), json!({"poll_jitter_ms": 1_500, "hold_ms": 60_000}), types);
+    let _worker = fleet.worker(|_| Reply::Complete);
+    let held = |status: &Value| status["held_polls"].as_u64().unwrap();
+    let first = fleet.until_status("the first", |status| held(status) >= 1);
+    assert!(held(&first) < 20, "{} polls at once", held(&first));
+    fleet.until_status("all", |status| held(status) == 40);
+}

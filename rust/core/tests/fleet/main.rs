@@ -8,4 +8,5 @@ mod faults;
 mod fencing;
 mod flow;
 mod leases;
+mod outages;
 mod rig;

@@ -230,9 +230,11 @@ fn serve(end: &WorkerEnd, handler: &Handler, stop: &AtomicBool) {
                     return;
                 }
                 let outcome = match &reply {
-                    Reply::Complete => {
-                        OutcomeRef::Complete { variables: Some(b"{\"done\":true}"), result: None }
-                    }
+                    Reply::Complete => OutcomeRef::Complete {
+                        variables: Some(b"{\"done\":true}"),
+                        result: None,
+                        business_id: None,
+                    },
                     Reply::Fail(message) => {
                         OutcomeRef::Fail { message, retries: None, backoff_ms: None, variables: None }
                     }

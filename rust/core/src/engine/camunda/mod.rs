@@ -33,6 +33,8 @@ pub struct Camunda {
     fencing: bool,
     version: Option<String>,
     minor: Option<u32>,
+    /// What jobs prove of the version while the credentials may not read it.
+    proven: Cell<Option<u32>>,
     /// A server has refused to lease with tokens since the version was learnt.
     lease_refused: Cell<bool>,
 }
@@ -41,11 +43,11 @@ impl Camunda {
     /// A protocol that does not know the engine's version yet and keeps to what all versions understand.
     /// `fencing` false never asks for lease tokens, whatever the version.
     pub fn new(fencing: bool) -> Self {
-        Self { fencing, version: None, minor: None, lease_refused: Cell::new(false) }
+        Self { fencing, version: None, minor: None, proven: Cell::new(None), lease_refused: Cell::new(false) }
     }
 
     fn at_least(&self, minor: u32) -> bool {
-        self.minor.is_some_and(|known| known >= minor)
+        self.minor.or(self.proven.get()).is_some_and(|known| known >= minor)
     }
 
     fn asks_for_tokens(&self) -> bool {
@@ -95,6 +97,7 @@ impl Engine for Camunda {
         })?;
         self.minor = minor_version(&topology.gateway_version);
         self.version = Some(topology.gateway_version);
+        self.proven.set(None);
         // During a rolling upgrade some gateways refuse what others take: each look at the version tries again.
         self.lease_refused.set(false);
         Ok(())
@@ -112,6 +115,9 @@ impl Engine for Camunda {
                 return Err(Refusal::Wrong(format!("{}, but no list of jobs", words(answer))));
             };
             found.drifted = self.is_contradicted_by(&shape);
+            if shape.newest {
+                self.proven.set(Some(LEASES));
+            }
             return Ok(found);
         }
         if answer.status == 400 && self.asks_for_tokens() && judge::refuses_leases(answer) {

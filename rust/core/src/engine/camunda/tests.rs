@@ -21,7 +21,7 @@ fn jobs(text: &str) -> Activation {
 }
 
 fn complete() -> Command {
-    Command::Settle(Outcome::Complete { variables: None, result: None })
+    Command::Settle(Outcome::Complete { variables: None, result: None, business_id: None })
 }
 
 #[test]
@@ -135,8 +135,11 @@ fn commands_carry_absolute_retries_and_the_token() {
     );
     let (_, sent) = body(Outcome::HandBack { message: "m".into(), backoff_ms: 0 });
     assert_eq!(sent["retries"], 3);
-    let (path, sent) =
-        body(Outcome::Complete { variables: Some(Bytes::from_static(b"{\"a\":1.0}")), result: None });
+    let (path, sent) = body(Outcome::Complete {
+        variables: Some(Bytes::from_static(b"{\"a\":1.0}")),
+        result: None,
+        business_id: None,
+    });
     assert_eq!(path, "/v2/jobs/7/completion");
     assert_eq!(sent, serde_json::json!({"variables":{"a":1.0},"jobLeaseToken":"t"}));
     let renew = engine.command(job, &Command::Renew(Duration::from_secs(5)), true);
@@ -288,4 +291,29 @@ fn a_failure_without_a_back_off_of_its_own_gets_the_usual_one() {
     let request = known("8.6.0").command(&job, &Command::Settle(fail), true);
     let sent: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
     assert_eq!(sent, serde_json::json!({"retries": 2, "errorMessage": "m", "retryBackOff": 1000}));
+}
+
+#[test]
+fn a_completion_carries_its_result_and_business_id() {
+    let job = jobs(r#"{"jobs":[{"jobKey":"7"}]}"#).jobs.remove(0);
+    let outcome = Outcome::Complete {
+        variables: None,
+        result: Some(Bytes::from_static(br#"{"type":"userTask","denied":true}"#)),
+        business_id: Some("order \"7\"".into()),
+    };
+    let request = known("8.10.0").command(&job, &Command::Settle(outcome), true);
+    let sent: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
+    let result = serde_json::json!({"type": "userTask", "denied": true});
+    assert_eq!(sent, serde_json::json!({"result": result, "businessId": "order \"7\""}));
+}
+
+#[test]
+fn jobs_prove_the_version_where_the_credentials_may_not_read_it() {
+    let mut engine = Camunda::new(true);
+    assert!(engine.learn(&problem(403, "FORBIDDEN", "")).is_err());
+    let text = r#"{"jobs":[{"jobKey":"1","physicalTenantId":"x"}]}"#;
+    engine.read_activation(&answer(200, "application/json", text)).unwrap();
+    assert_eq!(asked(&engine, &[], false)["withLease"], true);
+    engine.learn(&topology("8.8.0")).unwrap();
+    assert!(asked(&engine, &[], false).get("withLease").is_none());
 }

@@ -40,9 +40,12 @@ pub(super) fn command(job: &Job, command: &Command, with_token: bool) -> Bytes {
             changes.number("timeout", millis(*lease));
             body.raw("changeset", &changes.close());
         }
-        Command::Settle(Outcome::Complete { variables, result }) => {
+        Command::Settle(Outcome::Complete { variables, result, business_id }) => {
             body.optional_raw("variables", variables.as_ref());
             body.optional_raw("result", result.as_ref());
+            if let Some(business_id) = business_id {
+                body.string("businessId", business_id);
+            }
         }
         Command::Settle(Outcome::Fail { message, retries, backoff_ms, variables }) => {
             body.number("retries", i64::from(retries.unwrap_or(job.retries - 1).max(0)));
