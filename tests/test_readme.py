@@ -21,8 +21,14 @@ def blocks(language: str) -> list[str]:
 
 @pytest.mark.parametrize(
     ("index", "types"),
-    [(0, ["greet"]), (1, ["charge-card", "reserve-stock", "send-mail"]), (2, ["render"])],
-    ids=["short", "long", "limits"],
+    [
+        (0, ["greet"]),
+        (1, ["charge-card", "reserve-stock", "send-mail"]),
+        (2, ["book-seat"]),
+        (3, ["before-assigning", "next-step"]),
+        (4, ["render"]),
+    ],
+    ids=["short", "long", "options", "kinds", "limits"],
 )
 def test_handlers_of_the_readme_load(tmp_path: Path, index: int, types: list[str]) -> None:
     (tmp_path / "handlers.py").write_text(blocks("python")[index])
@@ -33,7 +39,7 @@ def test_handlers_of_the_readme_load(tmp_path: Path, index: int, types: list[str
 
 
 def test_provider_of_the_readme_hands_out_a_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "readme_login.py").write_text(blocks("python")[3])
+    (tmp_path / "readme_login.py").write_text(blocks("python")[5])
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     header = asyncio.run(Provided("readme_login.Engine").get(None))

@@ -18,8 +18,6 @@ from jobfleet.supervisor.process import become_subreaper
 
 from .fake_core import Stage
 
-NO_LIMITS = {"time_limit_ms": None, "hard_time_limit_ms": None}
-
 Play = Callable[[Stage, Pool], Awaitable[None]]
 Act = Callable[..., None]
 
@@ -86,7 +84,21 @@ def test_handlers_are_declared_once_and_every_index_is_forked(act: Act) -> None:
                 "name": "mail",
                 "generation": 1,
                 "lanes": [["main", 1]],
-                "types": [{"type": "noop", "lane": 0, "slots": 1, "lease_ms": 1000, "fetch": None} | NO_LIMITS],
+                "types": [
+                    {
+                        "type": "noop",
+                        "lane": 0,
+                        "slots": 1,
+                        "lease_ms": 1000,
+                        "fetch": None,
+                        "time_limit_ms": None,
+                        "hard_time_limit_ms": None,
+                        "tenants": [],
+                        "tenant_filter": "provided",
+                        "hold_ms": None,
+                        "max_jobs": None,
+                    }
+                ],
                 "standby": False,
             }
         ]

@@ -53,11 +53,9 @@ impl Fleet {
         }
     }
 
-    /// Every permit that is out belongs to a poll that is not parked or to a renewal.
+    /// Every permit that is out is held by a poll or a renewal.
     fn audit_permits(&self, findings: &mut Findings) {
-        let state = self.state.borrow();
-        let polls: u64 = state.types.iter().map(|kind| kind.held_polls - kind.parked_polls).sum();
-        let holders = u32::try_from(polls).unwrap_or(u32::MAX).saturating_add(self.renewals.get());
+        let holders = self.permits_held.get();
         let mut permits = self.permits.borrow_mut();
         if permits.in_use() != holders {
             findings.words.push(format!("{} permits are out for {holders} requests", permits.in_use()));

@@ -32,6 +32,7 @@ mod solitude;
 mod state;
 pub mod stats;
 mod transport;
+mod version;
 mod watch;
 mod workers;
 

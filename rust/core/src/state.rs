@@ -15,7 +15,7 @@ use crate::link::{FrameReader, ToCore};
 use crate::pick::LaneView;
 use crate::poison::Poison;
 use crate::recorder::{Counters as Turns, Recorder};
-use crate::settings::PoolSpec;
+use crate::settings::{PoolSpec, TenantFilter, TypeSpec};
 use crate::stats::{Counters, Durations, Rate, RunEstimate};
 
 pub(crate) struct State {
@@ -40,6 +40,19 @@ pub(crate) struct JobType {
     pub(crate) polled: bool,
     /// Counts up when jobs that were activated before may lack variables that are fetched now.
     pub(crate) fetch_turn: u32,
+    pub(crate) tenants: Rc<[String]>,
+    pub(crate) all_tenants: bool,
+    pub(crate) hold: Option<Duration>,
+    /// The most jobs that may be here; `u64::MAX` for no bound of the type's own.
+    pub(crate) max_jobs: u64,
+    /// The most jobs to ask for at once, since an engine could not send more in one answer.
+    pub(crate) most_per_answer: u64,
+    /// Polls that the engine pushed back.
+    pub(crate) refusals: u64,
+    /// It has been told that the engine refuses what the type's polls ask for.
+    pub(crate) told_refused: bool,
+    /// What went wrong with the latest poll, if something did.
+    pub(crate) poll_error: Option<Box<str>>,
     /// The pool generations that can run it, newest last: pool id and the type's index there.
     pub(crate) serving: Vec<(u32, usize)>,
     pub(crate) queue: VecDeque<JobId>,
@@ -49,8 +62,6 @@ pub(crate) struct JobType {
     pub(crate) settling: u64,
     pub(crate) asked: u64,
     pub(crate) held_polls: u64,
-    /// Of the held polls, those that have given their permit back.
-    pub(crate) parked_polls: u64,
     pub(crate) run: RunEstimate,
     pub(crate) rate: Rate,
     pub(crate) counters: Counters,
@@ -74,6 +85,14 @@ impl JobType {
             fetch: None,
             polled: false,
             fetch_turn: 0,
+            tenants: Rc::from([]),
+            all_tenants: false,
+            hold: None,
+            max_jobs: u64::MAX,
+            most_per_answer: u64::MAX,
+            refusals: 0,
+            told_refused: false,
+            poll_error: None,
             serving: Vec::new(),
             queue: VecDeque::new(),
             suspects: VecDeque::new(),
@@ -81,7 +100,6 @@ impl JobType {
             settling: 0,
             asked: 0,
             held_polls: 0,
-            parked_polls: 0,
             run: RunEstimate::default(),
             rate: Rate::default(),
             counters: Counters::default(),
@@ -100,6 +118,21 @@ impl JobType {
     /// Jobs that are here, whatever their stage.
     pub(crate) fn here(&self) -> u64 {
         (self.queue.len() + self.suspects.len()) as u64 + self.sent + self.settling
+    }
+
+    /// How many more jobs the type's own bound lets in.
+    pub(crate) fn room(&self) -> u64 {
+        self.max_jobs.saturating_sub(self.here() + self.asked)
+    }
+
+    /// Takes over how its handler wants its jobs.
+    pub(crate) fn configure(&mut self, spec: &TypeSpec) {
+        self.lease = Duration::from_millis(spec.lease_ms);
+        self.fetch = spec.fetch.as_deref().map(Rc::from);
+        self.tenants = Rc::from(spec.tenants.as_slice());
+        self.all_tenants = spec.tenant_filter == TenantFilter::Assigned;
+        self.hold = spec.hold_ms.map(|ms| Duration::from_millis(ms.max(1)));
+        self.max_jobs = spec.max_jobs.unwrap_or(u64::MAX);
     }
 
     /// Wakes the pollers when the backlog has fallen to where they want to know.
@@ -133,8 +166,8 @@ pub(crate) struct PoolType {
     pub(crate) job_type: usize,
     pub(crate) lane: usize,
     pub(crate) slots: usize,
-    pub(crate) lease: Duration,
-    pub(crate) fetch: Option<Rc<[String]>>,
+    /// What its polls ask for while this generation serves it.
+    pub(crate) spec: TypeSpec,
     pub(crate) listed: bool,
     /// Run times after which the handler is told to stop, and its process is killed.
     pub(crate) soft: Option<Duration>,
@@ -149,8 +182,7 @@ impl Pool {
             job_type,
             lane: kind.lane,
             slots: kind.slots as usize,
-            lease: Duration::from_millis(kind.lease_ms),
-            fetch: kind.fetch.as_deref().map(Rc::from),
+            spec: kind.clone(),
             listed: false,
             soft: kind.time_limit_ms.map(Duration::from_millis),
             hard: kind.hard_time_limit_ms.map(Duration::from_millis),

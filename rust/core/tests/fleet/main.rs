@@ -2,10 +2,15 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod asking;
 mod books;
+mod commands;
 mod credentials;
 mod deaths;
 mod faults;
+mod fencing;
 mod flow;
 mod generations;
+mod leases;
+mod outages;
 mod rig;
