@@ -153,8 +153,9 @@ class Watchdog:
         else:
             case.say(Level.WARNING, f"is {liveness.value}: {text}")
         case.publish("worker_liveness", liveness=liveness.value, reason=text)
-        if (was is Liveness.BUSY) != (liveness is Liveness.BUSY):
-            self._around.core.shun_worker(case.record.id, liveness is not Liveness.BUSY)
+        if (was is Liveness.STOPPED) != (liveness is Liveness.STOPPED):
+            # Of the others nobody knows for certain, and jobs that wait there leave when another worker is free.
+            self._around.core.shun_worker(case.record.id, liveness is Liveness.STOPPED)
 
     def _climb(self, case: _Case, now: float) -> None:
         """Dump, then KILL, each at its time."""

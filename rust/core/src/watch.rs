@@ -24,6 +24,9 @@ const MOST_OFTEN: Duration = Duration::from_millis(20);
 /// A limit is noticed this share of itself too late, at most.
 const SHARE: u32 = 8;
 
+/// An idle worker that did not start a job in time stays a suspect for so long.
+const IGNORES_FOR: Duration = Duration::from_secs(4);
+
 /// Jobs over their limit that one event names.
 const MOST_NAMED: usize = 16;
 
@@ -227,9 +230,12 @@ impl State {
                     .enumerate()
                     .map(|(index, lane)| (running(index, lane.slots), lane.slots))
                     .collect();
-                let starved = worker.lanes.iter().zip(&counts).any(|(lane, (running, slots))| {
-                    running < slots && (lane.stuck || lane.ignores || lane.jobs > *running)
-                });
+                // Jobs that were taken back say nothing: the worker may have been about to start them.
+                let starved = worker
+                    .lanes
+                    .iter()
+                    .zip(&counts)
+                    .any(|(lane, (running, slots))| running < slots && lane.jobs > *running);
                 found.push(Suspicion {
                     worker: worker.id,
                     quiet_ms: quiet.unwrap_or_default().as_millis() as u64,
@@ -299,7 +305,13 @@ fn quiet_for(worker: &mut Worker, time: Duration) -> Option<Duration> {
         worker.quiet_since = None;
         return None;
     }
-    Some(time.saturating_sub(*worker.quiet_since.get_or_insert(time)))
+    let quiet = time.saturating_sub(*worker.quiet_since.get_or_insert(time));
+    for lane in &mut worker.lanes {
+        // By now it is known whether the process is stopped; if not, it may try again.
+        lane.stuck = false;
+        lane.ignores &= quiet < IGNORES_FOR;
+    }
+    Some(quiet)
 }
 
 fn say(duration: Duration) -> String {
