@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from pathlib import Path
 
 from bench.soak.soak import Half, soak
 
@@ -31,10 +32,13 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=2.0)
     parser.add_argument("--seconds", type=float)
     parser.add_argument("--seed", type=int, default=int(time.time()) % 100_000)
+    parser.add_argument("--logs", type=Path, help="keep the fleets' logs in this folder")
     options = parser.parse_args()
+    if options.logs:
+        options.logs.mkdir(parents=True, exist_ok=True)
     length_s = options.seconds or options.minutes * 60
     print(f"soak of {length_s:g} s, seed {options.seed}", flush=True)
-    halves = soak(length_s, options.seed, lambda text: print(text, flush=True))
+    halves = soak(length_s, options.seed, lambda text: print(text, flush=True), options.logs)
     for half in halves:
         _show(half)
     wrong = [f"dialect {half.dialect}: {sentence}" for half in halves for sentence in half.wrong]

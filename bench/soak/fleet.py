@@ -46,19 +46,19 @@ processes = 3
 
 
 class SoakFleet:
-    """`jobfleet run` in a process of its own. Starts on entering; leaving ends whatever is left."""
+    """`jobfleet run` in a process of its own, which writes to `log`. Starts on entering; leaving ends what is left."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, log: Path | None = None) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="jf-")
         self._mark = uuid.uuid4().hex
         folder = Path(self._folder.name)
-        self._socket, self._log = folder / "socket", folder / "log"
+        self._socket, self._log = folder / "socket", log or folder / "log"
         settings = folder / "fleet.toml"
         settings.write_text(_SETTINGS.format(url=url, folder=_HANDLERS))
         command = [sys.executable, "-m", "jobfleet", "run", "--config", str(settings), "--socket", str(self._socket)]
-        with self._log.open("wb") as log:
+        with self._log.open("wb") as lines:
             environ = os.environ | {_MARK: self._mark, "JOBFLEET_DUMPABLE": "true"}
-            self.process = subprocess.Popen(command, cwd=folder, stderr=log, env=environ, stdin=subprocess.DEVNULL)
+            self.process = subprocess.Popen(command, cwd=folder, stderr=lines, env=environ, stdin=subprocess.DEVNULL)
         transport = httpx.HTTPTransport(uds=str(self._socket))
         self._http = httpx.Client(transport=transport, base_url="http://fleet", timeout=30)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from bench.soak.chaos import Chaos
@@ -31,12 +32,12 @@ class Half(NamedTuple):
     wrong: list[str]
 
 
-def soak(length_s: float, seed: int, say: Callable[[str], None]) -> list[Half]:
-    """Both halves, for so many seconds of chaos in all."""
-    return [_half(dialect, length_s / len(DIALECTS), seed, say) for dialect in DIALECTS]
+def soak(length_s: float, seed: int, say: Callable[[str], None], logs: Path | None = None) -> list[Half]:
+    """Both halves, for so many seconds of chaos in all. The fleets' logs stay in the folder `logs`."""
+    return [_half(dialect, length_s / len(DIALECTS), seed, say, logs) for dialect in DIALECTS]
 
 
-def _half(dialect: str, length_s: float, seed: int, say: Callable[[str], None]) -> Half:
+def _half(dialect: str, length_s: float, seed: int, say: Callable[[str], None], logs: Path | None) -> Half:
     wrong: list[str] = []
     acts: Counter[str] = Counter()
     convicted = 0
@@ -46,7 +47,8 @@ def _half(dialect: str, length_s: float, seed: int, say: Callable[[str], None]) 
             is_last = life == LIVES - 1
             say(f"dialect {dialect}, life {life + 1} of {LIVES}: {length_s / LIVES:.0f} s of chaos")
             began = time.monotonic()
-            with SoakFleet(engine.url) as fleet:
+            log = logs / f"{dialect}-{life + 1}.log" if logs else None
+            with SoakFleet(engine.url, log) as fleet:
                 chaos = Chaos(fleet, engine)
                 chaos.run(draw(seed * 100 + life, length_s / LIVES), length_s / LIVES)
                 if is_last:

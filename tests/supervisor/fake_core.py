@@ -86,6 +86,10 @@ class FakeCore:
         """It never looks."""
         return 0
 
+    def set_authorization(self, value: str | None) -> None:
+        """Write it down, without the secret."""
+        self.calls.append(("set_authorization", value is not None))
+
     def stop_activation(self) -> None:
         """Write it down."""
         self.calls.append(("stop_activation",))

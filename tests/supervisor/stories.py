@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from jobfleet.auth.make import Credentials
 from jobfleet.config.engine_url import EngineAddress
 from jobfleet.config.load import Loaded as LoadedSettings
 from jobfleet.config.model import PoolPlan, Settings
@@ -266,6 +267,7 @@ class FleetStory:
             settings=Settings(),
             plans=[PLAN],
             engine=EngineAddress("camunda", "http://127.0.0.1:1", None),
+            credentials=Credentials("none"),
             core=self.stage.core,
             log=self.log,
             notifier=Notifier({}),
