@@ -70,6 +70,7 @@ pub(crate) async fn watch_workers(fleet: Rc<Fleet>) {
             next = time + EVERY;
             fleet.audit_books();
             fleet.look_at_workers(time);
+            fleet.outcomes.look(&fleet, time);
             fleet.events.beat();
         }
     }

@@ -22,6 +22,12 @@ use crate::transport::{Connection, Kind, SendError};
 /// Idle lanes are looked at this often, so that no connection idles until the engine closes it.
 const JANITOR_EVERY: Duration = Duration::from_secs(20);
 
+/// A lane that has waited this long for an answer counts for nothing until it comes.
+const STALLED_AFTER: Duration = Duration::from_secs(1);
+
+/// An engine that answers nothing at all is not asked by ever more connections.
+const MOST_STALLED: usize = 64;
+
 /// A command on its way to the engine.
 pub(crate) struct Work {
     pub(crate) id: JobId,
@@ -50,6 +56,8 @@ pub(crate) struct Outcomes {
     sizer: RefCell<Sizer>,
     connections: Cell<u64>,
     refusals: Cell<u64>,
+    /// Lanes that wait for an answer which may never come.
+    stalled: Cell<usize>,
 }
 
 #[derive(Default)]
@@ -57,6 +65,8 @@ struct Lane {
     given: RefCell<Option<Work>>,
     waker: RefCell<Option<Waker>>,
     look: Cell<bool>,
+    /// Since when it waits for an answer.
+    asked_at: Cell<Option<Duration>>,
 }
 
 impl Outcomes {
@@ -68,6 +78,7 @@ impl Outcomes {
             sizer: RefCell::new(Sizer::new(most)),
             connections: Cell::new(0),
             refusals: Cell::new(0),
+            stalled: Cell::new(0),
         }
     }
 
@@ -81,9 +92,23 @@ impl Outcomes {
         self.refusals.get()
     }
 
-    /// Lanes that carry work.
+    /// Lanes that carry work and get on with it.
     fn busy(&self) -> usize {
-        self.lanes.borrow().len() - self.idle.borrow().len()
+        (self.lanes.borrow().len() - self.idle.borrow().len()).saturating_sub(self.stalled.get())
+    }
+
+    /// Looks for lanes whose answer does not come: others take their place, or a small limit could be used up by
+    /// answers that never come, and every job's lease would end meanwhile.
+    pub(crate) fn look(&self, fleet: &Rc<Fleet>, time: Duration) {
+        let is_stalled = |lane: &Rc<Lane>| {
+            lane.asked_at.get().is_some_and(|asked_at| time.saturating_sub(asked_at) >= STALLED_AFTER)
+        };
+        let stalled = self.lanes.borrow().iter().filter(|lane| is_stalled(lane)).count();
+        self.stalled.set(stalled.min(MOST_STALLED));
+        while self.busy() < self.limit() {
+            let Some(work) = self.queue.borrow_mut().pop_front() else { break };
+            self.push(fleet, work);
+        }
     }
 
     /// Open connections.
@@ -163,7 +188,9 @@ async fn run(fleet: Rc<Fleet>, lane: Rc<Lane>, index: usize) {
             given = idle(&fleet, &lane, &mut connection).await;
             continue;
         };
+        lane.asked_at.set(Some(now()));
         deliver(&fleet, &mut connection, work).await;
+        lane.asked_at.set(None);
     }
 }
 
