@@ -23,7 +23,7 @@ def handler(
     type: str,
     *,
     slots: int | None = None,
-    lease: Duration = 60.0,
+    lease: Duration | None = None,
     fetch: Sequence[str] | None = None,
     strategy: Strategy | None = None,
     backoff: BackoffOption = DEFAULT_BACKOFF,
@@ -33,7 +33,8 @@ def handler(
     """Declare the decorated function as the handler of job type `type`. The function itself stays as it is.
 
     `slots`: how many jobs of this type run at once in one process; 1 for `def`, 64 for `async def`.
-    `lease`: for how long the engine reserves an activated job; it is renewed at half while the handler runs.
+    `lease`: for how long the engine reserves an activated job, by default the fleet's 60 s; it is renewed at half
+    while the handler runs.
     `fetch`: names of the variables to fetch, or `"all"`; by default those that the declared type names.
     `strategy`: `"main"`, `"threads"` or `"loop"`; by default `async def` runs on the loop, `def` in the main thread,
     with more than one slot in that many threads.
@@ -48,7 +49,7 @@ def handler(
     options = Options(
         type=_type(type),
         slots=_slots(slots),
-        lease_ms=_lease_ms(lease),
+        lease_ms=None if lease is None else _lease_ms(lease),
         fetch=_fetch(fetch),
         fetch_all=fetch == "all",
         strategy=_strategy(strategy),
