@@ -20,7 +20,14 @@ def blocks(language: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("index", "types"), [(0, ["greet"]), (1, ["charge-card", "reserve-stock", "send-mail"])], ids=["short", "long"]
+    ("index", "types"),
+    [
+        (0, ["greet"]),
+        (1, ["charge-card", "reserve-stock", "send-mail"]),
+        (2, ["book-seat"]),
+        (3, ["before-assigning", "next-step"]),
+    ],
+    ids=["short", "long", "options", "kinds"],
 )
 def test_handlers_of_the_readme_load(tmp_path: Path, index: int, types: list[str]) -> None:
     (tmp_path / "handlers.py").write_text(blocks("python")[index])

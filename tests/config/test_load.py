@@ -61,6 +61,7 @@ def test_every_setting_can_be_given_in_the_environment() -> None:
         ("engine", "byte_budget"): ("1MiB", ByteSize(2**20)),
         ("engine", "outcome_connections_max"): ("64", 64),
         ("engine", "backpressure"): ("legacy", "legacy"),
+        ("engine", "fencing"): ("false", False),
         ("engine", "poll_jitter"): ("2s", Duration(2)),
         ("auth", "strategy"): ("header", "header"),
         ("auth", "client_id"): ("me", "me"),

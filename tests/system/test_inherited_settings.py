@@ -19,7 +19,7 @@ HANDLERS = """
     def inherits(job: Job) -> dict:
         return seen(job)
 
-    @handler("says", lease="500s")
+    @handler("says", lease="500s", max_jobs=5)
     def says(job: Job) -> dict:
         return seen(job)
 """
@@ -27,6 +27,7 @@ HANDLERS = """
 ENVIRON = {
     "CAMUNDA_WORKER_TIMEOUT": "200000",
     "CAMUNDA_WORKER_NAME": "bank-7",
+    "CAMUNDA_WORKER_MAX_CONCURRENT_JOBS": "32",
 }
 
 
@@ -38,8 +39,9 @@ def test_handler_inherits_what_it_does_not_say(run_fleet: StartFleet, engine: En
     assert 190 <= ended[inherits]["variables"]["lease_s"] <= 200
     assert 490 <= ended[says]["variables"]["lease_s"] <= 500
     assert ended[inherits]["worker"] == "bank-7"
-    leases = {handler["type"]: handler["lease_ms"] for handler in fleet.status()["pools"][0]["handlers"]}
-    assert leases == {"inherits": 200_000, "says": 500_000}
+    shown = {handler["type"]: handler for handler in fleet.status()["pools"][0]["handlers"]}
+    assert [shown[name]["lease_ms"] for name in ("inherits", "says")] == [200_000, 500_000]
+    assert [shown[name]["max_jobs"] for name in ("inherits", "says")] == [32, 5]
     assert fleet.stop() == 0
 
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -56,7 +56,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     notifier: Notifier
     spawn: Callable[[], Spawned]
     socket_path: Path
-    settings_file: Path | None
+    settings_files: Sequence[Path]
     reread: Callable[[], tuple[LoadedSettings, list[PoolPlan]]]
     """Reads the settings anew. Raises `SettingsError`."""
 
@@ -98,7 +98,7 @@ class Fleet:
         self.commands = PoolCommands(self)
         self.keeper = Keeper(setup.credentials, core.set_authorization, self._tell_credentials)
         self.events = CoreEvents(around, self.pools, self.drain.core_drained, self.keeper)
-        self._watch = FileWatch(self.pools, setup.settings_file, self._loop, self._reload)
+        self._watch = FileWatch(self.pools, setup.settings_files, self._loop, self._reload)
         self._recycler = Recycler(self.pools, lambda: read_status(core.status()), self._loop)
         self._told = "running"
 

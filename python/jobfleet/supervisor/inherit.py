@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jobfleet.config.model import HandlerDefaults
-from jobfleet.supervisor.messages import Loaded
+from jobfleet.supervisor.messages import HandlerSpec, Loaded
 
 
 def inherit(loaded: Loaded, defaults: HandlerDefaults) -> None:
@@ -11,3 +11,14 @@ def inherit(loaded: Loaded, defaults: HandlerDefaults) -> None:
     for handler in loaded.handlers:
         if handler.lease_ms is None:
             handler.lease_ms = defaults.lease.ms
+        if handler.max_jobs is None:
+            handler.max_jobs = defaults.max_jobs
+        _inherit_tenants(handler, defaults)
+
+
+def _inherit_tenants(handler: HandlerSpec, defaults: HandlerDefaults) -> None:
+    """A handler that names tenants means these, whatever the fleet's filter is."""
+    if handler.tenant_filter is None:
+        handler.tenant_filter = "provided" if handler.tenants else defaults.tenant_filter
+    if handler.tenants is None:
+        handler.tenants = defaults.tenants
