@@ -15,7 +15,7 @@ from jobfleet.config.durations import ByteSize, Duration
 from jobfleet.config.engine_url import parse_engine_url
 from jobfleet.config.errors import SettingsError
 from jobfleet.config.hosts import granted_processors
-from jobfleet.config.model import DEFAULT_POOL, EngineSettings, PoolPlan, PoolSettings, Settings
+from jobfleet.config.model import DEFAULT_POOL, EngineSettings, PoolPlan, PoolSettings, Recycling, Settings
 from jobfleet.config.secret import Secret
 from jobfleet.config.shape import KeyPath, bare_type, expected, field_type
 from jobfleet.config.sources import Raw, Source, command_line, environment, toml_file
@@ -74,6 +74,11 @@ def _plan(name: str, pool: PoolSettings, settings: Settings) -> PoolPlan:
         slots=settings.slots if pool.slots is None else pool.slots,
         preload=settings.preload if pool.preload is None else pool.preload,
         start_timeout_s=(pool.start_timeout or settings.start_timeout).s,
+        recycle=Recycling(
+            jobs=pool.recycle_jobs or settings.recycle_jobs,
+            age=pool.recycle_age or settings.recycle_age,
+            growth=pool.recycle_growth or settings.recycle_growth,
+        ),
     )
 
 

@@ -17,6 +17,7 @@ from jobfleet.config.secret import Secret
 
 Processes = Annotated[int, Meta(ge=1, le=4096)] | Literal["auto"]
 Slots = Annotated[int, Meta(ge=1, le=100_000)]
+Jobs = Annotated[int, Meta(ge=1)]
 
 # The default pool of handlers that are given to `jobfleet run`.
 DEFAULT_POOL = "default"
@@ -68,6 +69,15 @@ class PoolSettings(msgspec.Struct, frozen=True, kw_only=True):
         bool | None, Meta(description="Import handlers before the fork. Switch off for modules that cannot be forked.")
     ] = None
     start_timeout: Annotated[Duration | None, Meta(description="Time for a worker to become ready.")] = None
+    recycle_jobs: Annotated[
+        Jobs | None, Meta(description="Replace a worker after about this many jobs. Unset: never.")
+    ] = None
+    recycle_age: Annotated[Duration | None, Meta(description="Replace a worker at about this age. Unset: never.")] = (
+        None
+    )
+    recycle_growth: Annotated[
+        ByteSize | None, Meta(description="Replace a worker that has grown by about this much memory. Unset: never.")
+    ] = None
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,11 +100,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     start_timeout: Annotated[
         Duration, Meta(description="Time for a worker to become ready, its on_start hooks included.")
     ] = Duration(60)
+    recycle_jobs: Annotated[
+        Jobs | None, Meta(description="Replace a worker after about this many jobs. Unset: never.")
+    ] = None
+    recycle_age: Annotated[Duration | None, Meta(description="Replace a worker at about this age. Unset: never.")] = (
+        None
+    )
+    recycle_growth: Annotated[
+        ByteSize | None, Meta(description="Replace a worker that has grown by about this much memory. Unset: never.")
+    ] = None
     socket: Annotated[
         Path | None,
         Meta(description="Unix socket of the control API. Unset: $XDG_RUNTIME_DIR/jobfleet/NAME.sock."),
     ] = None
     log_format: Annotated[Literal["text", "json"], Meta(description="Shape of the log lines on stderr.")] = "text"
+    watch: Annotated[
+        bool, Meta(description="Reload when a source file or the settings file changes. For development.")
+    ] = False
     dumpable: Annotated[
         bool, Meta(description="Let profilers and debuggers of the same user attach to the supervisor.")
     ] = False
@@ -108,6 +130,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = {}
 
 
+class Recycling(msgspec.Struct, frozen=True, kw_only=True):
+    """When a worker is replaced although it works. None: never for that reason."""
+
+    jobs: int | None = None
+    age: Duration | None = None
+    growth: ByteSize | None = None
+
+
 class PoolPlan(msgspec.Struct, frozen=True, kw_only=True):
     """A pool with everything resolved."""
 
@@ -117,3 +147,4 @@ class PoolPlan(msgspec.Struct, frozen=True, kw_only=True):
     slots: int | None
     preload: bool
     start_timeout_s: float
+    recycle: Recycling = Recycling()

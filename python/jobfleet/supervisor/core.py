@@ -17,6 +17,9 @@ class CoreLike(Protocol):
     def start(self) -> None: ...
     def declare_pool(self, spec: bytes) -> int: ...
     def retire_pool(self, pool_id: int) -> None: ...
+    def switch_pools(self, begin: list[int], end: list[int]) -> None: ...
+    def pause_pool(self, pool_id: int, reason: str | None) -> None: ...
+    def give_up_workers(self, worker_ids: list[int], reason: str) -> None: ...
     def add_worker(self, pool_id: int) -> tuple[int, int, int]: ...
     def drain_worker(self, worker_id: int) -> None: ...
     def worker_dead(self, worker_id: int, reason: str) -> None: ...
@@ -114,11 +117,25 @@ class Permits(msgspec.Struct, kw_only=True):
     outcome_refusals: int = 0
 
 
+class Counters(msgspec.Struct, kw_only=True):
+    """Sums over all job types that the fleet ever had."""
+
+    activated: int = 0
+    completed: int = 0
+    failed: int = 0
+    errors_thrown: int = 0
+    handed_back: int = 0
+    lost: int = 0
+    expired: int = 0
+    rejected: int = 0
+
+
 class CoreStatus(msgspec.Struct, kw_only=True):
     """The state of the data path."""
 
     engine: EngineStatus
     types: list[TypeStatus] = []
+    totals: Counters = msgspec.field(default_factory=Counters)
     workers: list[WorkerStatus] = []
     permits: Permits = msgspec.field(default_factory=Permits)
     in_flight: int = 0
@@ -149,7 +166,7 @@ def core_settings(settings: Settings, engine: EngineAddress, host: str) -> bytes
     return msgspec.json.encode(document)
 
 
-def pool_spec(name: str, generation: int, loaded: Loaded) -> bytes:
+def pool_spec(name: str, generation: int, loaded: Loaded, standby: bool = False) -> bytes:
     """`PoolSpec` of the contract with the core."""
     types = [
         {
@@ -170,5 +187,6 @@ def pool_spec(name: str, generation: int, loaded: Loaded) -> bytes:
         "generation": generation,
         "lanes": loaded.lanes,
         "types": types,
+        "standby": standby,
     }
     return msgspec.json.encode(document)

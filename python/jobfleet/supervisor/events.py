@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import msgspec
@@ -26,7 +26,8 @@ _LOG_EVENT: Final = b'{"event":"log"'
 class CoreEvents:
     """The supervisor's ear at the core."""
 
-    def __init__(self, around: Surroundings, pools: list[Pool], drained: Callable[[], None]) -> None:
+    def __init__(self, around: Surroundings, pools: Iterable[Pool], drained: Callable[[], None]) -> None:
+        """`pools` is asked anew for every event."""
         self._core = around.core
         self._log = around.log
         self._hub = around.hub

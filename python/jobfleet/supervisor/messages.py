@@ -52,6 +52,10 @@ class Loaded(msgspec.Struct, tag_field="op", tag="loaded", kw_only=True):
     notes: list[str] = []
     preload: bool = True
     modules: int = 0
+    files: list[str] = []
+    """The sources of the user's modules."""
+    fingerprint: str = ""
+    """Changes with any of these files."""
 
 
 class LoadFailed(msgspec.Struct, tag_field="op", tag="load_failed", kw_only=True):

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -25,8 +25,17 @@ from jobfleet.supervisor.process import become_subreaper, refuse_dumps
 from jobfleet.supervisor.spawn import Spawned, spawn_zygote
 
 
-def serve(loaded: Loaded, plans: list[PoolPlan], zygotes: list[Spawned], environ: Mapping[str, str]) -> ExitCode:
-    """Run a fleet until it has drained. `zygotes` were asked to load the pools' handlers, one for each plan."""
+def serve(
+    loaded: Loaded,
+    plans: list[PoolPlan],
+    zygotes: list[Spawned],
+    environ: Mapping[str, str],
+    reread: Callable[[], tuple[Loaded, list[PoolPlan]]],
+) -> ExitCode:
+    """Run a fleet until it has drained. `zygotes` were asked to load the pools' handlers, one for each plan.
+
+    `reread` reads the settings anew for a reload.
+    """
     settings = loaded.settings
     log = Log(settings.log_format)
     _forward_logging(log)
@@ -64,6 +73,8 @@ def serve(loaded: Loaded, plans: list[PoolPlan], zygotes: list[Spawned], environ
             notifier=Notifier(environ),
             spawn=lambda: spawn_zygote(environ, settings.pass_credentials),
             socket_path=control.path,
+            settings_file=loaded.file,
+            reread=reread,
         )
         return asyncio.run(_run(setup, control, zygotes))
 

@@ -82,7 +82,7 @@ impl Poller {
         let room = kind.room();
         if room == 0 {
             // Its own bound decides when the next poll is worth it.
-            kind.low_mark = kind.max_jobs.saturating_sub(1);
+            kind.low_mark = kind.terms.max_jobs.saturating_sub(1);
             return None;
         }
         let scale = f64::from(self.fleet.permits.borrow().batch_scale());
@@ -111,6 +111,7 @@ impl Poller {
     /// One poll, holding a permit from here to its answer or until it is parked; returns the pause after it.
     async fn poll(&mut self, jobs: u32, permit: Permit) -> Duration {
         let asked = Asked::new(&self.fleet, self.job_type, jobs);
+        let fetch_turn = self.fleet.state.borrow().types.get(self.job_type).map_or(0, |kind| kind.fetch_turn);
         let sent_at = now();
         let outcome = self.exchange(jobs, permit).await;
         drop(asked);
@@ -125,20 +126,21 @@ impl Poller {
                     self.fleet.suspect_version();
                 }
                 self.failures = if found.cut { self.failures + 1 } else { 0 };
-                self.take(found, jobs, sent_at, time);
+                self.take(found, jobs, fetch_turn, sent_at, time);
                 if self.failures == 0 {
                     Duration::ZERO
                 } else {
                     backoff(self.failures, LONGEST_TRANSIENT_PAUSE)
                 }
             }
-            Err(refusal) => self.refused(refusal, jobs, time),
+            Err(refusal) => self.refused(refusal, jobs, fetch_turn, time),
         }
     }
 
-    fn refused(&mut self, refusal: Refusal, jobs: u32, time: Duration) -> Duration {
+    fn refused(&mut self, refusal: Refusal, jobs: u32, fetch_turn: u32, time: Duration) -> Duration {
         self.failures += 1;
-        let abandoned = !self.fleet.activating.get();
+        let abandoned =
+            !self.fleet.activating.get() || self.fleet.state.borrow().is_stale(self.job_type, fetch_turn);
         if !abandoned {
             self.with_type(|kind| kind.poll_error = Some(refusal.to_string().into()));
         }
@@ -148,8 +150,11 @@ impl Poller {
                 self.with_type(|kind| kind.refusals += 1);
                 backoff(self.failures, Duration::from_secs(1))
             }
-            // A poll that was given up in a drain says nothing about the engine.
-            _ if abandoned => Duration::ZERO,
+            // A poll that was given up says nothing about the engine.
+            _ if abandoned => {
+                self.failures = 0;
+                Duration::ZERO
+            }
             Refusal::TooLarge(_) if jobs > 1 => {
                 self.with_type(|kind| kind.most_per_answer = u64::from(jobs / 2));
                 Duration::ZERO
@@ -232,7 +237,7 @@ impl Poller {
             self.close();
             let mut open = self.fleet.transport.connect(Kind::Polls).await?;
             self.handle = open.take_handle().map(Rc::new);
-            self.fleet.poll_opened(self.handle.as_ref());
+            self.fleet.poll_opened(self.job_type, self.handle.as_ref());
             self.connection = Some(open);
         }
         let (hold, request) = match self.fleet.state.borrow().types.get(self.job_type) {
@@ -261,7 +266,7 @@ impl Poller {
     }
 
     /// Takes in the jobs of one answer.
-    fn take(&self, found: Activation, asked: u32, sent_at: Duration, received_at: Duration) {
+    fn take(&self, found: Activation, asked: u32, fetch_turn: u32, sent_at: Duration, received_at: Duration) {
         let full = found.jobs.len() >= asked as usize;
         let bytes: usize = found.jobs.iter().map(|job| job.raw.len()).sum();
         let count = found.jobs.len();
@@ -287,7 +292,7 @@ impl Poller {
         if count == 0 {
             return;
         }
-        self.fleet.take_jobs(self.job_type, found.jobs, sent_at, received_at);
+        self.fleet.take_jobs(self.job_type, found.jobs, fetch_turn, sent_at, received_at);
     }
 }
 
@@ -327,8 +332,8 @@ impl Fleet {
             lease: kind.lease,
             hold: self.hold_of(kind),
             fetch: kind.fetch.as_deref(),
-            tenants: &kind.tenants,
-            all_tenants: kind.all_tenants,
+            tenants: &kind.terms.tenants,
+            all_tenants: kind.terms.all_tenants,
             worker: &self.settings.worker_name,
         })
     }
@@ -336,11 +341,18 @@ impl Fleet {
     /// How long a poll of a type may be held.
     fn hold_of(&self, kind: &JobType) -> Duration {
         let usual = || self.settings.hold(self.capabilities().notices_departed_clients);
-        kind.hold.unwrap_or_else(usual)
+        kind.terms.hold.unwrap_or_else(usual)
     }
 
-    /// Puts activated jobs into the ledger and dispatches them; in a drain they go straight back.
-    fn take_jobs(self: &Rc<Self>, job_type: usize, jobs: Vec<Job>, sent_at: Duration, received_at: Duration) {
+    /// Puts activated jobs into the ledger and dispatches them; those that nobody here may run go straight back.
+    fn take_jobs(
+        self: &Rc<Self>,
+        job_type: usize,
+        jobs: Vec<Job>,
+        fetch_turn: u32,
+        sent_at: Duration,
+        received_at: Duration,
+    ) {
         let mut back = Vec::new();
         let mut state = self.state.borrow_mut();
         let Some((lease, hold)) = state.types.get(job_type).map(|kind| (kind.lease, self.hold_of(kind)))
@@ -348,16 +360,25 @@ impl Fleet {
             return;
         };
         self.observe(&jobs, sent_at, received_at, lease);
-        let activating = self.activating.get();
+        let refusal = if self.activating.get() {
+            state.refusal(job_type, fetch_turn)
+        } else {
+            Some("the fleet is draining".into())
+        };
         for job in jobs {
             let end = match job.deadline_ms {
                 Some(deadline) => self.clock.borrow().local_end(deadline, lease, received_at, hold),
                 None => received_at + lease / 2,
             };
             let id = state.ledger.insert(job, job_type, Lease { received_at, end });
+            if fetch_turn != 0
+                && let Some(entry) = state.ledger.get_mut(id)
+            {
+                entry.fetch_turn = fetch_turn;
+            }
             let Some(kind) = state.types.get_mut(job_type) else { return };
             kind.counters.activated += 1;
-            if activating {
+            if refusal.is_none() {
                 kind.queue.push_back(id);
             } else {
                 back.push(id);
@@ -367,7 +388,7 @@ impl Fleet {
         drop(state);
         self.holding.notify_one();
         for id in back {
-            self.hand_back(id, "the fleet is draining", 0);
+            self.hand_back(id, refusal.as_deref().unwrap_or_default(), 0);
         }
         if let Some(pool) = home {
             self.dispatch(pool);
@@ -385,10 +406,10 @@ impl Fleet {
 }
 
 impl State {
-    /// What decides how many jobs of a type to ask for; None while no ready worker can run it.
+    /// What decides how many jobs of a type to ask for; None while nobody may run it.
     fn demand(&self, job_type: usize, byte_budget: u64) -> Option<Demand> {
         let (pool_index, type_index) = self.home(job_type)?;
-        let pool = self.pools.get(pool_index)?;
+        let pool = self.pools.get(pool_index).filter(|pool| pool.paused.is_none())?;
         let kind = self.types.get(job_type)?;
         let own = pool.types.get(type_index)?;
         let lane_slots = pool.lanes.get(own.lane)?.slots;
@@ -412,6 +433,7 @@ impl State {
             job_bytes: kind.job_bytes as u64,
             byte_budget,
             backlog,
+            settling: kind.settling,
             growth: kind.growth,
         })
     }

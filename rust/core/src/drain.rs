@@ -16,7 +16,7 @@ impl Fleet {
         self.wake_pollers();
         self.permit_freed.notify_waiters();
         if self.capabilities().notices_departed_clients {
-            self.half_close_polls();
+            self.half_close_polls(|_| true);
         }
         let workers: Vec<u64> =
             self.state.borrow().pools.iter().flat_map(|pool| pool.workers.iter().map(|w| w.id)).collect();
@@ -33,8 +33,17 @@ impl Fleet {
         self.stop_activation();
         self.abandoned.set(true);
         self.abandon.notify_waiters();
+        self.take_back(reason, |_| true);
+        self.tell_if_drained();
+    }
+
+    /// Hands back every job that was given to one of these workers. It is no death: nobody is a suspect.
+    pub(crate) fn take_back(self: &Rc<Self>, reason: &str, from: impl Fn(u64) -> bool) {
         let mut state = self.state.borrow_mut();
-        let running = state.ledger.ids_where(|entry| matches!(entry.stage, Stage::Sent { .. }));
+        let running = state.ledger.ids_where(|entry| match entry.stage {
+            Stage::Sent { worker, .. } => from(worker),
+            _ => false,
+        });
         for id in &running {
             let Some(Stage::Sent { worker, lane, number }) = state.ledger.get(*id).map(|entry| entry.stage)
             else {
@@ -55,21 +64,22 @@ impl Fleet {
         for id in running {
             self.hand_back(id, reason, 0);
         }
-        self.tell_if_drained();
     }
 
     /// Notes a poll connection that was opened.
-    pub(crate) fn poll_opened(&self, handle: Option<&Rc<OwnedFd>>) {
+    pub(crate) fn poll_opened(&self, job_type: usize, handle: Option<&Rc<OwnedFd>>) {
         let mut handles = self.poll_handles.borrow_mut();
-        handles.retain(|known| known.strong_count() > 0);
-        handles.extend(handle.map(Rc::downgrade));
+        handles.retain(|(_, known)| known.strong_count() > 0);
+        handles.extend(handle.map(|handle| (job_type, Rc::downgrade(handle))));
         self.poll_connections.set(self.poll_connections.get() + 1);
     }
 
-    /// Tells an engine that looks for it that nobody waits any more. Each answer that is on its way is still
-    /// read, so that no job is stranded in it.
-    fn half_close_polls(&self) {
-        for handle in self.poll_handles.borrow().iter().filter_map(Weak::upgrade) {
+    /// Tells an engine that looks for it that nobody waits for jobs of these types any more. Each answer that is
+    /// on its way is still read, so that no job is stranded in it.
+    pub(crate) fn half_close_polls(&self, of: impl Fn(usize) -> bool) {
+        let handles = self.poll_handles.borrow();
+        let chosen = handles.iter().filter(|(job_type, _)| of(*job_type));
+        for handle in chosen.filter_map(|(_, handle)| Weak::upgrade(handle)) {
             // A connection that is gone already needs no telling.
             let _ = rustix::net::shutdown(&*handle, rustix::net::Shutdown::Write);
         }

@@ -47,8 +47,8 @@ pub(crate) struct Fleet {
     /// The engine's version has been asked for, whatever came of it.
     pub(crate) version_asked: tokio::sync::watch::Sender<bool>,
     pub(crate) poll_connections: Cell<u64>,
-    /// Second handles of the poll connections that are open, for half-closing them.
-    pub(crate) poll_handles: RefCell<Vec<Weak<OwnedFd>>>,
+    /// Second handles of the poll connections that are open, by job type, for half-closing them.
+    pub(crate) poll_handles: RefCell<Vec<(usize, Weak<OwnedFd>)>>,
     random: Cell<u64>,
 }
 

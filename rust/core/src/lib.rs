@@ -11,6 +11,7 @@ pub mod engine;
 pub mod events;
 mod fleet;
 pub mod fork_guard;
+mod generations;
 pub mod job;
 mod ledger;
 pub mod link;

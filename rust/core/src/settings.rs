@@ -64,8 +64,8 @@ pub enum EngineKind {
     Camunda,
 }
 
-/// How polls yield to backpressure.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+/// How requests yield to backpressure.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Backpressure {
     /// Fewer requests at a time and smaller batches while the engine pushes back.
@@ -134,6 +134,9 @@ pub struct PoolSpec {
     pub lanes: Vec<LaneSpec>,
     /// The job types, in the order of their index on the link.
     pub types: Vec<TypeSpec>,
+    /// Whether it gets no jobs before the fleet is switched over to it.
+    #[serde(default)]
+    pub standby: bool,
 }
 
 /// One job type of a pool.

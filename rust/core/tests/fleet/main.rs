@@ -7,6 +7,7 @@ mod commands;
 mod faults;
 mod fencing;
 mod flow;
+mod generations;
 mod leases;
 mod outages;
 mod rig;

@@ -76,6 +76,18 @@ impl Fleet {
         Self { engine, core, seen: Vec::new() }
     }
 
+    /// Declares a generation of one main lane that stands by.
+    pub(crate) fn standby(&self, generation: u32, types: &[Value]) -> u32 {
+        let pool = json!({
+            "name": "default",
+            "generation": generation,
+            "lanes": [["main", 1]],
+            "types": types,
+            "standby": true,
+        });
+        self.core.declare_pool(pool.to_string().as_bytes()).unwrap()
+    }
+
     pub(crate) fn add_jobs(&self, job_type: &str, count: u64) {
         self.engine.add_jobs(NewJobs::new(job_type, count)).unwrap();
     }
@@ -101,7 +113,16 @@ impl Fleet {
 
     /// A worker whose handler is `reply`.
     pub(crate) fn worker(&self, reply: impl Fn(&[u8]) -> Reply + Send + Sync + 'static) -> Worker {
-        let WorkerEnds { worker, link, recorder } = self.core.add_worker(0).unwrap();
+        self.worker_of(0, reply)
+    }
+
+    /// A worker of the generation with this id.
+    pub(crate) fn worker_of(
+        &self,
+        pool: u32,
+        reply: impl Fn(&[u8]) -> Reply + Send + Sync + 'static,
+    ) -> Worker {
+        let WorkerEnds { worker, link, recorder } = self.core.add_worker(pool).unwrap();
         let lanes = [LaneSpec { kind: LaneKind::Main, slots: 1 }];
         let end = Arc::new(WorkerEnd::open(link, recorder, &lanes).unwrap());
         let cancelled = Arc::new(AtomicBool::new(false));
@@ -207,6 +228,12 @@ impl Worker {
     pub(crate) fn kill_at(mut self, gate: &AtomicBool) -> u64 {
         self.stop.store(true, Ordering::Release);
         gate.store(false, Ordering::Release);
+        self.thread.take().unwrap().join().unwrap();
+        self.id
+    }
+
+    /// Waits until the worker has left by itself, as after a drain.
+    pub(crate) fn left(mut self) -> u64 {
         self.thread.take().unwrap().join().unwrap();
         self.id
     }
