@@ -24,7 +24,7 @@ use crate::recorder::{LaneSpec, Recorder};
 use crate::settings::{CoreSettings, EngineKind, PoolSpec};
 use crate::state::{Worker, WorkerLane, WorkerState};
 use crate::transport::{Address, Transport};
-use crate::{activate, dispatch, renew, settle, version, workers};
+use crate::{dispatch, renew, settle, version, workers};
 
 /// A snapshot that takes longer than this means that the core's thread is gone.
 const STATUS_LIMIT: Duration = Duration::from_secs(5);
