@@ -259,7 +259,7 @@ class FleetStory:
             notifier=Notifier({}),
             spawn=_no_process,
             socket_path=Path("socket"),
-            settings_file=None,
+            settings_files=[],
             reread=_no_settings,
         )
         self.fleet = Fleet(setup)

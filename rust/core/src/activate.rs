@@ -38,11 +38,13 @@ pub(crate) struct Poller {
     connection: Option<Connection>,
     handle: Option<Rc<OwnedFd>>,
     failures: u32,
+    /// The number of the header that the latest poll carried.
+    header: u64,
 }
 
 impl Poller {
     pub(crate) fn new(fleet: Rc<Fleet>, job_type: usize, second: bool) -> Self {
-        Self { fleet, job_type, second, connection: None, handle: None, failures: 0 }
+        Self { fleet, job_type, second, connection: None, handle: None, failures: 0, header: 0 }
     }
 
     /// Polls until the fleet activates no more.
@@ -51,10 +53,14 @@ impl Poller {
         sleep(jitter.mul_f64(self.fleet.random_share())).await;
         self.fleet.version_asked().await;
         while self.fleet.activating.get() {
-            let Some(jobs) = self.demand() else {
+            let Some(mut jobs) = self.demand() else {
                 self.wait().await;
                 continue;
             };
+            if self.fleet.authorized_to_poll().await {
+                // What could be done then may be done by now.
+                jobs = self.demand().unwrap_or(1);
+            }
             let permit = self.fleet.permit().await;
             let gap = self.fleet.permits.borrow().poll_gap();
             if !self.fleet.activating.get() {
@@ -119,6 +125,7 @@ impl Poller {
         match outcome {
             Ok(found) => {
                 self.fleet.permits.borrow_mut().on_success(time);
+                self.fleet.accepted(self.header);
                 self.fleet.engine_up();
                 self.with_type(|kind| kind.poll_error = None);
                 self.tell_refused(false, "the engine takes its polls again");
@@ -178,7 +185,12 @@ impl Poller {
                 self.tell_refused(true, &message);
                 backoff(self.failures + 4, LONGEST_WRONG_PAUSE)
             }
-            Refusal::Wrong(message) | Refusal::Unauthorized(message) => {
+            // The gate says when another request makes sense.
+            Refusal::Unauthorized(message) => {
+                self.fleet.refused(self.header, &message);
+                Duration::ZERO
+            }
+            Refusal::Wrong(message) => {
                 self.fleet.engine_down(&message);
                 backoff(self.failures + 4, LONGEST_WRONG_PAUSE)
             }
@@ -246,6 +258,7 @@ impl Poller {
         };
         let wire = self.fleet.transport.prepare(&request)?;
         let margin = self.fleet.settings.answer_limit() / 2;
+        self.header = self.fleet.gate.borrow().header();
         let Some(open) = &mut self.connection else {
             return Err(SendError::Unsent("no connection".to_owned()));
         };

@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use crate::clock::LeaseClock;
 use crate::engine::{Capabilities, Engine};
 use crate::events::{EngineState, Event, Events};
+use crate::gate::Gate;
 use crate::job::now;
 use crate::permits::Permits;
 use crate::settings::CoreSettings;
@@ -27,6 +28,9 @@ pub(crate) struct Fleet {
     pub(crate) permits: RefCell<Permits>,
     /// Wakes polls that wait for a permit.
     pub(crate) permit_freed: Notify,
+    pub(crate) gate: RefCell<Gate>,
+    /// Wakes what waits at the gate of credentials.
+    pub(crate) gate_changed: Notify,
     pub(crate) clock: RefCell<LeaseClock>,
     pub(crate) health: RefCell<Health>,
     pub(crate) outcomes: Outcomes,
@@ -70,6 +74,7 @@ impl Fleet {
         let permits = Permits::new(settings.backpressure.into(), seed);
         let outcomes = Outcomes::new(settings.outcome_connections_max);
         transport.set_authorization(settings.authorization.as_deref());
+        let gate = Gate::new(settings.await_authorization);
         Self {
             settings,
             engine: RefCell::new(engine),
@@ -78,6 +83,8 @@ impl Fleet {
             state: RefCell::default(),
             permits: RefCell::new(permits),
             permit_freed: Notify::new(),
+            gate: RefCell::new(gate),
+            gate_changed: Notify::new(),
             clock: RefCell::new(LeaseClock::new()),
             health: RefCell::default(),
             outcomes,
@@ -101,6 +108,10 @@ impl Fleet {
         self.engine.borrow().capabilities()
     }
 
+    pub(crate) fn is_up(&self) -> bool {
+        self.health.borrow().state == EngineState::Up
+    }
+
     /// Notes that the engine answered as it should. After an outage its version is asked for again: it may have
     /// been upgraded meanwhile.
     pub(crate) fn engine_up(self: &Rc<Self>) {
@@ -122,10 +133,11 @@ impl Fleet {
 
     /// Notes that the engine does not answer as it should; told once for each outage.
     pub(crate) fn engine_down(&self, message: &str) {
+        let message = &self.transport.without_credentials(message);
         let mut health = self.health.borrow_mut();
         let told = health.state == EngineState::Down;
         health.state = EngineState::Down;
-        health.message = Some(message.to_owned());
+        health.message = Some(message.clone());
         if !told {
             let message = format!("{}: {message}", self.settings.engine.url);
             self.events.push(&Event::Engine { state: EngineState::Down, message });

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::events::EngineState;
 use crate::fleet::{Fleet, backoff};
 use crate::transport::{Kind, SendError};
 
@@ -51,23 +50,33 @@ enum Unknown {
 
 impl Unknown {
     fn tell(&self, fleet: &Fleet) {
-        let works = fleet.health.borrow().state == EngineState::Up;
         match self {
-            Self::Refused(_) if works => {}
+            Self::Refused(_) if fleet.is_up() => {}
             Self::Unreachable(message) | Self::Refused(message) => fleet.engine_down(message),
         }
     }
 }
 
-async fn ask(fleet: &Fleet) -> Result<(), Unknown> {
+async fn ask(fleet: &Rc<Fleet>) -> Result<(), Unknown> {
+    fleet.authorized_to_poll().await;
     let request = fleet.engine.borrow().probe();
+    let mut header = 0;
     let answer = async {
         let mut connection = fleet.transport.connect(Kind::Outcomes).await?;
         let wire = fleet.transport.prepare(&request)?;
+        header = fleet.gate.borrow().header();
         connection.send(wire, Instant::now() + fleet.settings.answer_limit() / 2).await
     };
     match answer.await {
-        Ok(answer) => fleet.engine.borrow_mut().learn(&answer).map_err(Unknown::Refused),
+        Ok(answer) => {
+            let learnt = fleet.engine.borrow_mut().learn(&answer);
+            match &learnt {
+                Ok(()) => fleet.accepted(header),
+                Err(message) if answer.status == 401 => fleet.refused(header, message),
+                Err(_) => {}
+            }
+            learnt.map_err(Unknown::Refused)
+        }
         Err(SendError::Unsent(message) | SendError::Ambiguous(message)) => Err(Unknown::Unreachable(message)),
         Err(SendError::Cut(_)) => {
             Err(Unknown::Unreachable("the answer to the version request broke off".to_owned()))

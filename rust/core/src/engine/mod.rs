@@ -118,8 +118,10 @@ pub enum Verdict {
     TokenUnknown(String),
     /// Whatever answered is not the engine's job API: an outage of the path.
     PathOutage(String),
-    /// The credentials were refused.
+    /// The credentials were refused; the command had no effect. Wait for others.
     Unauthorized(String),
+    /// The credentials are good and do not allow this.
+    Forbidden(String),
 }
 
 /// The decision that a failed activation calls for.
@@ -137,7 +139,7 @@ pub enum Refusal {
     Refused(String),
     /// Nothing gets better by itself: what answers is not the engine's API. Long pauses, loud.
     Wrong(String),
-    /// The credentials were refused.
+    /// The credentials were refused. Wait for others.
     Unauthorized(String),
 }
 

@@ -4,6 +4,7 @@
 
 mod asking;
 mod commands;
+mod credentials;
 mod faults;
 mod fencing;
 mod flow;

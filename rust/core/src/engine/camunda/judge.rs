@@ -21,7 +21,8 @@ pub(super) fn judge(command: &Command, answer: &Answer) -> Verdict {
         // A login page or a proxy's greeting: nothing of the kind has reached the engine.
         200..=299 if answer.content_type == "text/html" => return Verdict::PathOutage(words(answer)),
         200..=299 => return Verdict::Done,
-        401 | 403 => return Verdict::Unauthorized(words(answer)),
+        401 => return Verdict::Unauthorized(unauthorized(answer)),
+        403 => return Verdict::Forbidden(words(answer)),
         _ if is_backpressure(answer) => return Verdict::Backpressure,
         _ => {}
     }
@@ -56,6 +57,11 @@ fn judge_foreign(answer: &Answer) -> Verdict {
     }
 }
 
+/// What a refusal of the credentials is told as.
+pub(super) fn unauthorized(answer: &Answer) -> String {
+    format!("{}: the engine refuses the credentials", words(answer))
+}
+
 fn is_error(command: &Command) -> bool {
     matches!(command, Command::Settle(Outcome::Error { .. }))
 }
@@ -74,7 +80,8 @@ pub(super) fn refusal(answer: &Answer) -> Refusal {
         return Refusal::Backpressure;
     }
     match answer.status {
-        401 | 403 => Refusal::Unauthorized(words(answer)),
+        401 => Refusal::Unauthorized(unauthorized(answer)),
+        403 => Refusal::Wrong(format!("{}: the credentials may not activate jobs", words(answer))),
         400 if Problem::of(answer).is_some() => Refusal::Refused(words(answer)),
         400 | 404 | 405 | 406 | 415 => Refusal::Wrong(words(answer)),
         _ => Refusal::Transient(words(answer)),

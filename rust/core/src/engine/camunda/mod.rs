@@ -148,7 +148,7 @@ impl Engine for Camunda {
 
 fn probe_failure(answer: &Answer) -> String {
     match answer.status {
-        401 => format!("{}: the engine refuses the credentials", words(answer)),
+        401 => judge::unauthorized(answer),
         403 => format!("{}: the credentials may not read the topology", words(answer)),
         404 => format!("{}: no Camunda REST API (8.6 or newer) at this path", words(answer)),
         _ => words(answer),
