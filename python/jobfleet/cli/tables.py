@@ -130,21 +130,6 @@ def _traffic(status: FleetStatus) -> RenderableType:
     return text
 
 
-def _poll_lines(types: list[TypeStatus]) -> list[RenderableType]:
-    """One line for each type whose polls the engine does not simply answer."""
-    lines: list[RenderableType] = []
-    for kind in types:
-        parts = [f"{kind.refusals:,} polls refused"] if kind.refusals else []
-        if kind.most_per_answer is not None:
-            parts.append(f"asks for {kind.most_per_answer:,} jobs at most: larger answers cannot be sent")
-        if kind.poll_error is not None:
-            parts.append(f"latest poll: {kind.poll_error}")
-        if parts:
-            style = "yellow" if kind.poll_error is None else "red"
-            lines.append(Text(f"type {kind.type}: " + "; ".join(parts), style=style))
-    return lines
-
-
 def _reload(status: FleetStatus) -> RenderableType:
     """The reload that goes on, or how the last one ended."""
     reload = status.reload
@@ -159,6 +144,21 @@ def _reload(status: FleetStatus) -> RenderableType:
     if status.reload_queued:
         text.append("; another one follows", style="yellow")
     return text
+
+
+def _poll_lines(types: list[TypeStatus]) -> list[RenderableType]:
+    """One line for each type whose polls the engine does not simply answer."""
+    lines: list[RenderableType] = []
+    for kind in types:
+        parts = [f"{kind.refusals:,} polls refused"] if kind.refusals else []
+        if kind.most_per_answer is not None:
+            parts.append(f"asks for {kind.most_per_answer:,} jobs at most: larger answers cannot be sent")
+        if kind.poll_error is not None:
+            parts.append(f"latest poll: {kind.poll_error}")
+        if parts:
+            style = "yellow" if kind.poll_error is None else "red"
+            lines.append(Text(f"type {kind.type}: " + "; ".join(parts), style=style))
+    return lines
 
 
 def _pool_line(pool: PoolStatus) -> RenderableType:

@@ -174,5 +174,5 @@ class PoolPlan(msgspec.Struct, frozen=True, kw_only=True):
     slots: int | None
     preload: bool
     start_timeout_s: float
-    recycle: Recycling = Recycling()
     defaults: HandlerDefaults = HandlerDefaults()
+    recycle: Recycling = Recycling()

@@ -28,11 +28,7 @@ class CoreEvents:
     """The supervisor's ear at the core."""
 
     def __init__(
-        self,
-        around: Surroundings,
-        pools: Iterable[Pool],
-        drained: Callable[[], None],
-        keeper: Keeper | None = None,
+        self, around: Surroundings, pools: Iterable[Pool], drained: Callable[[], None], keeper: Keeper | None = None
     ) -> None:
         """`pools` is asked anew for every event."""
         self._core = around.core

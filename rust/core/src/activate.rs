@@ -88,7 +88,7 @@ impl Poller {
         let room = kind.room();
         if room == 0 {
             // Its own bound decides when the next poll is worth it.
-            kind.low_mark = kind.terms.max_jobs.saturating_sub(1);
+            kind.low_mark = kind.max_jobs.saturating_sub(1);
             return None;
         }
         let scale = f64::from(self.fleet.permits.borrow().batch_scale());
@@ -117,7 +117,7 @@ impl Poller {
     /// One poll, holding a permit from here to its answer or until it is parked; returns the pause after it.
     async fn poll(&mut self, jobs: u32, permit: Permit) -> Duration {
         let asked = Asked::new(&self.fleet, self.job_type, jobs);
-        let fetch_turn = self.fleet.state.borrow().types.get(self.job_type).map_or(0, |kind| kind.fetch_turn);
+        let fetch_turn = asked.fetch_turn;
         let sent_at = now();
         let outcome = self.exchange(jobs, permit).await;
         drop(asked);
@@ -180,15 +180,15 @@ impl Poller {
                 self.fleet.engine_down(&message);
                 backoff(self.failures, LONGEST_TRANSIENT_PAUSE)
             }
-            Refusal::Refused(message) => {
-                self.fleet.engine_up();
-                self.tell_refused(true, &message);
-                backoff(self.failures + 4, LONGEST_WRONG_PAUSE)
-            }
             // The gate says when another request makes sense.
             Refusal::Unauthorized(message) => {
                 self.fleet.refused(self.header, &message);
                 Duration::ZERO
+            }
+            Refusal::Refused(message) => {
+                self.fleet.engine_up();
+                self.tell_refused(true, &message);
+                backoff(self.failures + 4, LONGEST_WRONG_PAUSE)
             }
             Refusal::Wrong(message) => {
                 self.fleet.engine_down(&message);
@@ -257,8 +257,8 @@ impl Poller {
             None => return Err(SendError::Unsent("the job type is gone".to_owned())),
         };
         let wire = self.fleet.transport.prepare(&request)?;
-        let margin = self.fleet.settings.answer_limit() / 2;
         self.header = self.fleet.gate.borrow().header();
+        let margin = self.fleet.settings.answer_limit() / 2;
         let Some(open) = &mut self.connection else {
             return Err(SendError::Unsent("no connection".to_owned()));
         };
@@ -314,16 +314,20 @@ struct Asked {
     fleet: Rc<Fleet>,
     job_type: usize,
     jobs: u64,
+    /// The type's when it was sent.
+    fetch_turn: u32,
 }
 
 impl Asked {
     fn new(fleet: &Rc<Fleet>, job_type: usize, jobs: u32) -> Self {
         let jobs = u64::from(jobs);
+        let mut fetch_turn = 0;
         if let Some(kind) = fleet.state.borrow_mut().types.get_mut(job_type) {
             kind.asked += jobs;
             kind.held_polls += 1;
+            fetch_turn = kind.fetch_turn;
         }
-        Self { fleet: Rc::clone(fleet), job_type, jobs }
+        Self { fleet: Rc::clone(fleet), job_type, jobs, fetch_turn }
     }
 }
 
@@ -345,8 +349,8 @@ impl Fleet {
             lease: kind.lease,
             hold: self.hold_of(kind),
             fetch: kind.fetch.as_deref(),
-            tenants: &kind.terms.tenants,
-            all_tenants: kind.terms.all_tenants,
+            tenants: &kind.tenants,
+            all_tenants: kind.all_tenants,
             worker: &self.settings.worker_name,
         })
     }
@@ -354,7 +358,7 @@ impl Fleet {
     /// How long a poll of a type may be held.
     fn hold_of(&self, kind: &JobType) -> Duration {
         let usual = || self.settings.hold(self.capabilities().notices_departed_clients);
-        kind.terms.hold.unwrap_or_else(usual)
+        kind.hold.unwrap_or_else(usual)
     }
 
     /// Puts activated jobs into the ledger and dispatches them; those that nobody here may run go straight back.

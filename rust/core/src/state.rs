@@ -31,8 +31,15 @@ pub(crate) struct JobType {
     pub(crate) name: Rc<str>,
     pub(crate) lease: Duration,
     pub(crate) fetch: Option<Rc<[String]>>,
-    /// What its handler asks of activations beside lease and variables.
-    pub(crate) terms: Terms,
+    /// Whether it has pollers; they stay, and ask for nothing, when nobody runs the type any more.
+    pub(crate) polled: bool,
+    /// Counts up when jobs that were activated before may lack variables that are fetched now.
+    pub(crate) fetch_turn: u32,
+    pub(crate) tenants: Rc<[String]>,
+    pub(crate) all_tenants: bool,
+    pub(crate) hold: Option<Duration>,
+    /// The most jobs that may be here; `u64::MAX` for no bound of the type's own.
+    pub(crate) max_jobs: u64,
     /// The most jobs to ask for at once, since an engine could not send more in one answer.
     pub(crate) most_per_answer: u64,
     /// Polls that the engine pushed back.
@@ -41,10 +48,6 @@ pub(crate) struct JobType {
     pub(crate) told_refused: bool,
     /// What went wrong with the latest poll, if something did.
     pub(crate) poll_error: Option<Box<str>>,
-    /// Whether it has pollers; they stay, and ask for nothing, when nobody runs the type any more.
-    pub(crate) polled: bool,
-    /// Counts up when jobs that were activated before may lack variables that are fetched now.
-    pub(crate) fetch_turn: u32,
     /// The pool generations that can run it, newest last: pool id and the type's index there.
     pub(crate) serving: Vec<(u32, usize)>,
     pub(crate) queue: VecDeque<JobId>,
@@ -67,46 +70,22 @@ pub(crate) struct JobType {
     pub(crate) low_mark: u64,
 }
 
-/// What a handler asks of the activations of its type beside lease and variables.
-#[derive(Clone)]
-pub(crate) struct Terms {
-    pub(crate) tenants: Rc<[String]>,
-    pub(crate) all_tenants: bool,
-    pub(crate) hold: Option<Duration>,
-    /// The most jobs that may be here; `u64::MAX` for no bound of the type's own.
-    pub(crate) max_jobs: u64,
-}
-
-impl Default for Terms {
-    fn default() -> Self {
-        Self { tenants: Rc::from([]), all_tenants: false, hold: None, max_jobs: u64::MAX }
-    }
-}
-
-impl Terms {
-    fn of(spec: &TypeSpec) -> Self {
-        Self {
-            tenants: Rc::from(spec.tenants.as_slice()),
-            all_tenants: spec.tenant_filter == TenantFilter::Assigned,
-            hold: spec.hold_ms.map(|ms| Duration::from_millis(ms.max(1))),
-            max_jobs: spec.max_jobs.unwrap_or(u64::MAX),
-        }
-    }
-}
-
 impl JobType {
     pub(crate) fn new(name: &str) -> Self {
         Self {
             name: name.into(),
             lease: Duration::from_secs(60),
             fetch: None,
-            terms: Terms::default(),
+            polled: false,
+            fetch_turn: 0,
+            tenants: Rc::from([]),
+            all_tenants: false,
+            hold: None,
+            max_jobs: u64::MAX,
             most_per_answer: u64::MAX,
             refusals: 0,
             told_refused: false,
             poll_error: None,
-            polled: false,
-            fetch_turn: 0,
             serving: Vec::new(),
             queue: VecDeque::new(),
             sent: 0,
@@ -135,7 +114,17 @@ impl JobType {
 
     /// How many more jobs the type's own bound lets in.
     pub(crate) fn room(&self) -> u64 {
-        self.terms.max_jobs.saturating_sub(self.here() + self.asked)
+        self.max_jobs.saturating_sub(self.here() + self.asked)
+    }
+
+    /// Takes over how its handler wants its jobs.
+    pub(crate) fn configure(&mut self, spec: &TypeSpec) {
+        self.lease = Duration::from_millis(spec.lease_ms);
+        self.fetch = spec.fetch.as_deref().map(Rc::from);
+        self.tenants = Rc::from(spec.tenants.as_slice());
+        self.all_tenants = spec.tenant_filter == TenantFilter::Assigned;
+        self.hold = spec.hold_ms.map(|ms| Duration::from_millis(ms.max(1)));
+        self.max_jobs = spec.max_jobs.unwrap_or(u64::MAX);
     }
 
     /// Wakes the pollers when the backlog has fallen to where they want to know.
@@ -169,9 +158,8 @@ pub(crate) struct PoolType {
     pub(crate) job_type: usize,
     pub(crate) lane: usize,
     pub(crate) slots: usize,
-    pub(crate) lease: Duration,
-    pub(crate) fetch: Option<Rc<[String]>>,
-    pub(crate) terms: Terms,
+    /// What its polls ask for while this generation serves it.
+    pub(crate) spec: TypeSpec,
     pub(crate) listed: bool,
 }
 
@@ -183,9 +171,7 @@ impl Pool {
             job_type,
             lane: kind.lane,
             slots: kind.slots as usize,
-            lease: Duration::from_millis(kind.lease_ms),
-            fetch: kind.fetch.as_deref().map(Rc::from),
-            terms: Terms::of(kind),
+            spec: kind.clone(),
             listed: false,
         });
         Self {

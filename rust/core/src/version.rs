@@ -50,8 +50,9 @@ enum Unknown {
 
 impl Unknown {
     fn tell(&self, fleet: &Fleet) {
+        let works = fleet.is_up();
         match self {
-            Self::Refused(_) if fleet.is_up() => {}
+            Self::Refused(_) if works => {}
             Self::Unreachable(message) | Self::Refused(message) => fleet.engine_down(message),
         }
     }

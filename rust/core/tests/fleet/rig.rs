@@ -148,19 +148,6 @@ impl Fleet {
         }
     }
 
-    /// Sends a command as some other client of the engine; it has to be accepted.
-    pub(crate) fn post(&self, path: &str) {
-        let mut client = TcpStream::connect(self.engine.addr()).unwrap();
-        write!(
-            client,
-            "POST {path} HTTP/1.1\r\nhost: engine\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
-        )
-        .unwrap();
-        let mut answer = String::new();
-        client.read_to_string(&mut answer).unwrap();
-        assert!(answer.starts_with("HTTP/1.1 204"), "{answer}");
-    }
-
     /// Whether an event of this kind has come and was not waited for.
     pub(crate) fn has_told(&mut self, kind: &str) -> bool {
         self.count_told(kind) > 0
@@ -175,6 +162,19 @@ impl Fleet {
     fn look(&mut self) {
         let taken = self.core.take_events().unwrap();
         self.seen.extend(taken.iter().map(|event| serde_json::from_slice::<Value>(event).unwrap()));
+    }
+
+    /// Sends a command as some other client of the engine; it has to be accepted.
+    pub(crate) fn post(&self, path: &str) {
+        let mut client = TcpStream::connect(self.engine.addr()).unwrap();
+        write!(
+            client,
+            "POST {path} HTTP/1.1\r\nhost: engine\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+        )
+        .unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 204"), "{answer}");
     }
 
     pub(crate) fn status(&self) -> Value {
@@ -229,6 +229,12 @@ impl Worker {
         }
     }
 
+    /// Waits until the worker has left by itself, as after a drain.
+    pub(crate) fn left(mut self) -> u64 {
+        self.thread.take().unwrap().join().unwrap();
+        self.id
+    }
+
     /// Whether the core has said so.
     pub(crate) fn was_cancelled(&self) -> bool {
         self.cancelled.load(Ordering::Acquire)
@@ -238,12 +244,6 @@ impl Worker {
     pub(crate) fn kill_at(mut self, gate: &AtomicBool) -> u64 {
         self.stop.store(true, Ordering::Release);
         gate.store(false, Ordering::Release);
-        self.thread.take().unwrap().join().unwrap();
-        self.id
-    }
-
-    /// Waits until the worker has left by itself, as after a drain.
-    pub(crate) fn left(mut self) -> u64 {
         self.thread.take().unwrap().join().unwrap();
         self.id
     }

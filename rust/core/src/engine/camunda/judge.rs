@@ -109,3 +109,8 @@ fn is_backpressure(answer: &Answer) -> bool {
         _ => false,
     }
 }
+
+/// What a refusal of the credentials says.
+pub(super) fn unauthorized(answer: &Answer) -> String {
+    format!("{}: the engine refuses the credentials", words(answer))
+}
