@@ -57,11 +57,6 @@ fn judge_foreign(answer: &Answer) -> Verdict {
     }
 }
 
-/// What a refusal of the credentials is told as.
-pub(super) fn unauthorized(answer: &Answer) -> String {
-    format!("{}: the engine refuses the credentials", words(answer))
-}
-
 fn is_error(command: &Command) -> bool {
     matches!(command, Command::Settle(Outcome::Error { .. }))
 }
