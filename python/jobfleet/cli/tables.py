@@ -34,7 +34,7 @@ def processes_table(pool: PoolStatus) -> Table:
         table.add_row(
             str(process.index),
             str(process.pid or "-"),
-            state_text(process.state),
+            state_text(process.liveness if process.trouble else process.state),
             ago(process.since),
             f"{process.busy}/{process.slots}",
             f"{process.jobs:,}",
