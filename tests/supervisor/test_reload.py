@@ -323,6 +323,27 @@ def test_equal_handlers_are_loaded_again_without_a_reload_when_the_zygote_dies(r
     assert fleet.status()["pools"][0]["generation"] == 1
 
 
+def test_handlers_that_are_imported_after_the_fork_are_reloaded(run_fleet: RunFleet) -> None:
+    environ = {"JOBFLEET_PRELOAD": "false", "JOBFLEET_PROCESSES": "2"}
+    fleet = run_fleet(ONE, environ=environ).wait_running()
+    fleet.write(TWO)
+    assert fleet.reload()["state"] == "done"
+    fleet.push("say")
+    fleet.wait_for_line("two in")
+    fleet.write(BROKEN)
+    assert fleet.reload()["cause"] == "handlers"
+
+
+def test_worker_that_imports_other_handlers_than_its_generation_has_leads_to_a_reload(run_fleet: RunFleet) -> None:
+    environ = {"JOBFLEET_PRELOAD": "false", "JOBFLEET_PROCESSES": "1"}
+    fleet = run_fleet(ONE, environ=environ).wait_running()
+    fleet.write(TWO.replace('"say"', '"tell"'))
+    os.kill(fleet.worker_pids()[0], signal.SIGKILL)
+    fleet.wait_for_line("default (generation 2)")
+    fleet.push("tell")
+    fleet.wait_for_line("two in")
+
+
 def test_reload_is_refused_in_a_drain_and_a_running_one_gives_up(run_fleet: RunFleet) -> None:
     fleet = run_fleet(ONE, "--processes", "1").wait_running()
     fleet.push("say", seconds=3)
