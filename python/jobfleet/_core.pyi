@@ -68,7 +68,11 @@ class Core:
         """Hand back every job that is still running, drop held polls, and end with `drained`."""
 
     def set_authorization(self, value: str | None) -> None:
-        """Replace the Authorization header of the requests that follow."""
+        """Replace the Authorization header of the requests that follow.
+
+        Headers are numbered: 0 is the one of the settings, each call makes the next. The event `unauthorized` names
+        the number that the engine refused; requests then wait for another header, or for a growing pause.
+        """
 
     @property
     def event_fd(self) -> int:

@@ -31,12 +31,15 @@ class Fleet(RunningFleet):
         address: str | None = None,
         prefix: Sequence[str] = (),
         output: int | None = None,
+        environ: dict[str, str] | None = None,
     ) -> None:
         self.folder = folder
         self.engine = engine
         self._mark = uuid.uuid4().hex
         chosen = ("--engine", address or engine.address, *options)
-        super().__init__(folder, source, *chosen, environ={_MARK: self._mark}, prefix=prefix, output=output)
+        super().__init__(
+            folder, source, *chosen, environ={_MARK: self._mark, **(environ or {})}, prefix=prefix, output=output
+        )
 
     def jobfleet(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run another command in the fleet's folder."""

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from jobfleet.config.auth import AuthSettings
 from jobfleet.config.durations import ByteSize, Duration
 from jobfleet.config.secret import Secret
 
@@ -36,6 +37,9 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     hold: Annotated[
         Duration | None, Meta(description="How long the engine may hold an empty poll. Unset: by the engine's version.")
     ] = None
+    worker_name: Annotated[str | None, Meta(description="Name of the fleet at the engine. Unset: host and fleet.")] = (
+        None
+    )
     byte_budget: Annotated[ByteSize, Meta(description="The most bytes that one answer with jobs should have.")] = (
         ByteSize(8 * 2**20)
     )
@@ -48,6 +52,21 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     poll_jitter: Annotated[Duration, Meta(description="Random delay of each job type's first poll, at most.")] = (
         Duration(0)
     )
+
+
+class HandlerDefaults(msgspec.Struct, frozen=True, kw_only=True):
+    """What handlers inherit that do not say it themselves."""
+
+    lease: Annotated[Duration, Meta(description="For how long the engine reserves an activated job.")] = Duration(60)
+    max_jobs: Annotated[
+        Annotated[int, Meta(ge=1, le=1_000_000)] | None,
+        Meta(description="Most jobs of a type that the fleet holds at once."),
+    ] = None
+    tenants: Annotated[list[str] | None, Meta(description="Tenants to take jobs from.")] = None
+    tenant_filter: Annotated[
+        Literal["provided", "assigned"] | None,
+        Meta(description='"provided": the tenants above; "assigned": all that the credentials belong to.'),
+    ] = None
 
 
 class PoolSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,6 +129,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     watch: Annotated[
         bool, Meta(description="Reload when a source file or the settings file changes. For development.")
     ] = False
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error", "silent"],
+        Meta(description="The least severe lines of the log, handlers' records included."),
+    ] = "debug"
     dumpable: Annotated[
         bool, Meta(description="Let profilers and debuggers of the same user attach to the supervisor.")
     ] = False
@@ -117,6 +140,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         bool, Meta(description="Leave the engine's credentials in the environment of worker processes.")
     ] = False
     engine: Annotated[EngineSettings, Meta(description="Where the jobs come from.")] = EngineSettings()
+    auth: Annotated[AuthSettings, Meta(description="Credentials of the fleet at its engine.")] = AuthSettings()
+    defaults: Annotated[HandlerDefaults, Meta(description="What handlers inherit that do not say it themselves.")] = (
+        HandlerDefaults()
+    )
     pools: Annotated[
         dict[str, PoolSettings],
         Meta(description="Named pools. Unset: all handlers form one pool, `default`."),
@@ -141,3 +168,4 @@ class PoolPlan(msgspec.Struct, frozen=True, kw_only=True):
     preload: bool
     start_timeout_s: float
     recycle: Recycling = Recycling()
+    defaults: HandlerDefaults = HandlerDefaults()

@@ -6,6 +6,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
+from jobfleet.auth.make import Credentials
 from jobfleet.config.engine_url import EngineAddress
 from jobfleet.config.model import Settings
 from jobfleet.supervisor.messages import Loaded
@@ -23,6 +24,7 @@ class CoreLike(Protocol):
     def add_worker(self, pool_id: int) -> tuple[int, int, int]: ...
     def drain_worker(self, worker_id: int) -> None: ...
     def worker_dead(self, worker_id: int, reason: str) -> None: ...
+    def set_authorization(self, value: str | None) -> None: ...
     def stop_activation(self) -> None: ...
     def give_up(self, reason: str) -> None: ...
     @property
@@ -138,16 +140,16 @@ class CoreStatus(msgspec.Struct, kw_only=True):
 read_status: Final = msgspec.json.Decoder(CoreStatus).decode
 
 
-def core_settings(settings: Settings, engine: EngineAddress, host: str) -> bytes:
+def core_settings(settings: Settings, engine: EngineAddress, host: str, credentials: Credentials) -> bytes:
     """`CoreSettings` of the contract with the core."""
-    authorization = settings.engine.authorization or engine.authorization
     hold = settings.engine.hold
     document = {
         "engine": {"kind": engine.kind, "url": engine.url},
-        "worker_name": f"{host}-{settings.name}",
+        "worker_name": settings.engine.worker_name or f"{host}-{settings.name}",
         "hold_ms": None if hold is None else hold.ms,
         "grace_ms": settings.grace.ms,
-        "authorization": authorization.reveal() if authorization else None,
+        "authorization": credentials.fixed.value if credentials.fixed else None,
+        "await_authorization": credentials.source is not None,
         "byte_budget": int(settings.engine.byte_budget),
         "outcome_connections_max": settings.engine.outcome_connections_max,
         "backpressure": settings.engine.backpressure,

@@ -18,17 +18,17 @@ State = tuple[int, int]
 
 
 class FileWatch:
-    """Looks at the sources of the user's modules, at what `handlers` names, and at the settings file."""
+    """Looks at the sources of the user's modules, at what `handlers` names, and at the settings files."""
 
     def __init__(
         self,
         pools: Pools,
-        settings_file: Path | None,
+        settings_files: list[Path],
         loop: asyncio.AbstractEventLoop,
         changed: Callable[[str], None],
     ) -> None:
         self._pools = pools
-        self._settings_file = settings_file
+        self._settings_files = [os.path.abspath(file) for file in settings_files]
         self._loop = loop
         self._changed = changed
         self._seen: dict[str, State] = {}
@@ -73,8 +73,7 @@ class FileWatch:
         return found
 
     def _files(self) -> Iterator[str]:
-        if self._settings_file is not None:
-            yield os.path.abspath(self._settings_file)
+        yield from self._settings_files
         for pool in self._pools.current.values():
             if pool.handlers is not None:
                 yield from pool.handlers.files

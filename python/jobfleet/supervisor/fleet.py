@@ -12,6 +12,8 @@ from typing import Final
 
 import msgspec
 
+from jobfleet.auth.keeper import Keeper
+from jobfleet.auth.make import Credentials
 from jobfleet.config.engine_url import EngineAddress
 from jobfleet.config.load import Loaded as LoadedSettings
 from jobfleet.config.model import PoolPlan, Settings
@@ -48,12 +50,13 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     settings: Settings
     plans: list[PoolPlan]
     engine: EngineAddress
+    credentials: Credentials
     core: CoreLike
     log: Log
     notifier: Notifier
     spawn: Callable[[], Spawned]
     socket_path: Path
-    settings_file: Path | None
+    settings_files: list[Path]
     reread: Callable[[], tuple[LoadedSettings, list[PoolPlan]]]
     """Reads the settings anew. Raises `SettingsError`."""
 
@@ -93,8 +96,9 @@ class Fleet:
         self.sizes = Sizes()
         self.reloader = Reloader(self, around, log, setup.reread)
         self.commands = PoolCommands(self)
-        self.events = CoreEvents(around, self.pools, self.drain.core_drained)
-        self._watch = FileWatch(self.pools, setup.settings_file, self._loop, self._reload)
+        self.keeper = Keeper(setup.credentials, core.set_authorization, self._tell_credentials)
+        self.events = CoreEvents(around, self.pools, self.drain.core_drained, self.keeper)
+        self._watch = FileWatch(self.pools, setup.settings_files, self._loop, self._reload)
         self._recycler = Recycler(self.pools, lambda: read_status(core.status()), self._loop)
         self._told = "running"
 
@@ -104,6 +108,7 @@ class Fleet:
         self._watch_signals()
         self._loop.add_reader(self.core.event_fd, self.events.take)
         self.core.start()
+        self.keeper.start()
         for pool, zygote in zip(list(self.pools), spawned, strict=True):
             pool.start(zygote)
         try:
@@ -185,6 +190,12 @@ class Fleet:
             told = "reloaded" if outcome.state == "done" else f"reload failed: {outcome.error}"
             self._notifier.ready(f"{told}; {self._told}")
 
+    # -- credentials
+
+    def _tell_credentials(self, level: str, message: str) -> None:
+        getattr(self.log, level)(message)
+        self.hub.publish("credentials", level=level, message=message)
+
     # -- pools
 
     def _pools_changed(self) -> None:
@@ -244,6 +255,7 @@ class Fleet:
         self._watch.stop()
         for pool in self.pools:
             pool.close()
+        self.keeper.stop()
         self.events.finish()
         with contextlib.suppress(OSError, ValueError):
             self._loop.remove_reader(self.core.event_fd)

@@ -147,6 +147,13 @@ class EngineState(msgspec.Struct, tag_field="event", tag="engine"):
     message: str = ""
 
 
+class Unauthorized(msgspec.Struct, tag_field="event", tag="unauthorized"):
+    """The engine refused the header with this number: 0 for the one of the settings, one more for each new one."""
+
+    header: int
+    message: str = ""
+
+
 class JobRejected(msgspec.Struct, tag_field="event", tag="job_rejected"):
     """The engine refused an outcome for good; the job was failed with the engine's words."""
 
@@ -170,6 +177,7 @@ Event = (
     | Log
     | Drained
     | EngineState
+    | Unauthorized
     | JobRejected
     | Dropped
 )

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from jobfleet._core import Core, LocalEngine
+from jobfleet.auth.make import credentials_of
 from jobfleet.config.engine_url import EngineAddress, parse_engine_url
 from jobfleet.config.load import Loaded
 from jobfleet.config.model import PoolPlan
@@ -37,7 +38,7 @@ def serve(
     `reread` reads the settings anew for a reload.
     """
     settings = loaded.settings
-    log = Log(settings.log_format)
+    log = Log(settings.log_format, least=settings.log_level)
     _forward_logging(log)
     with contextlib.ExitStack() as stack:
         stack.callback(log.close)
@@ -49,15 +50,20 @@ def serve(
         stack.callback(control.close)
         for note in loaded.notes:
             log.warning(note)
-        if loaded.file is not None:
-            log.info(f"settings from {loaded.file}")
+        for file in loaded.files:
+            log.info(f"settings from {file}")
         try:
             engine = _engine(settings.engine.url, log, stack)
         except OSError as error:
             log.error(f"the local engine cannot be started: {error}")
             return ExitCode.ENGINE
         try:
-            core = Core(core_settings(settings, engine, socket.gethostname()))
+            credentials = credentials_of(settings, loaded.strategy, engine)
+        except ValueError as error:
+            log.error(str(error))
+            return ExitCode.SETTINGS
+        try:
+            core = Core(core_settings(settings, engine, socket.gethostname(), credentials))
         except ValueError as error:
             log.error(f"the core refuses its settings: {error}")
             return ExitCode.SETTINGS
@@ -68,12 +74,13 @@ def serve(
             settings=settings,
             plans=plans,
             engine=engine,
+            credentials=credentials,
             core=core,
             log=log,
             notifier=Notifier(environ),
             spawn=lambda: spawn_zygote(environ, settings.pass_credentials),
             socket_path=control.path,
-            settings_file=loaded.file,
+            settings_files=loaded.files,
             reread=reread,
         )
         return asyncio.run(_run(setup, control, zygotes))

@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from jobfleet.auth.keeper import AuthStatus
 from jobfleet.supervisor.core import CoreStatus, EngineStatus, Permits, Running, TypeStatus, WorkerStatus, read_status
 from jobfleet.supervisor.facts import facts_of
 from jobfleet.supervisor.fleet import Fleet
@@ -65,6 +66,7 @@ class FleetInfo(msgspec.Struct, kw_only=True):
     since: float
     uptime_s: float
     engine: EngineStatus
+    credentials: AuthStatus
     socket: str
     grace_left_s: float | None
     memory_bytes: int = 0
@@ -156,6 +158,7 @@ def _info(fleet: Fleet, core: CoreStatus) -> FleetInfo:
         since=fleet.life.since,
         uptime_s=round(time.time() - fleet.started_at, 3),
         engine=core.engine,
+        credentials=fleet.keeper.status(),
         socket=str(fleet.socket_path),
         grace_left_s=None if left is None else round(left, 1),
         illegal_transitions=fleet.life.illegal,

@@ -30,10 +30,18 @@ const SECOND_IDLE: Duration = Duration::from_secs(5);
 
 /// Asks for the engine's version until it is known.
 pub(crate) async fn probe(fleet: Rc<Fleet>) {
+    if fleet.probing.replace(true) {
+        return;
+    }
     for failures in 1u32.. {
         match try_probe(&fleet).await {
-            Ok(()) => return fleet.engine_up(),
-            Err(message) => fleet.engine_down(&message),
+            Ok(()) => {
+                fleet.probing.set(false);
+                return fleet.engine_up();
+            }
+            // Credentials that may not read the version can do without: jobs flow.
+            Err(failure) if failure.status == 403 && fleet.is_up() => {}
+            Err(failure) => fleet.engine_down(&failure.message),
         }
         if !fleet.activating.get() {
             return;
@@ -42,18 +50,36 @@ pub(crate) async fn probe(fleet: Rc<Fleet>) {
     }
 }
 
-async fn try_probe(fleet: &Rc<Fleet>) -> Result<(), String> {
+/// Why the engine's version could not be learnt; the status is 0 where nothing answered.
+struct ProbeFailure {
+    status: u16,
+    message: String,
+}
+
+async fn try_probe(fleet: &Rc<Fleet>) -> Result<(), ProbeFailure> {
+    fleet.authorized_to_poll().await;
     let request = fleet.engine.borrow().probe();
+    let mut header = 0;
     let answer = async {
         let mut connection = fleet.transport.connect(Kind::Outcomes).await?;
         let wire = fleet.transport.prepare(&request)?;
+        header = fleet.gate.borrow().header();
         connection.send(wire, Instant::now() + MARGIN).await
     };
-    match answer.await {
-        Ok(answer) => fleet.engine.borrow_mut().learn(&answer),
-        Err(SendError::Unsent(message) | SendError::Ambiguous(message)) => Err(message),
-        Err(SendError::Cut(_)) => Err("the answer to the version request broke off".to_owned()),
-    }
+    let message = match answer.await {
+        Ok(answer) => {
+            let learnt = fleet.engine.borrow_mut().learn(&answer);
+            match &learnt {
+                Ok(()) => fleet.accepted(header),
+                Err(message) if answer.status == 401 => fleet.refused(header, message),
+                Err(_) => {}
+            }
+            return learnt.map_err(|message| ProbeFailure { status: answer.status, message });
+        }
+        Err(SendError::Unsent(message) | SendError::Ambiguous(message)) => message,
+        Err(SendError::Cut(_)) => "the answer to the version request broke off".to_owned(),
+    };
+    Err(ProbeFailure { status: 0, message })
 }
 
 /// One of the two pollers of a type. The second one works only while answers come back full.
@@ -64,11 +90,13 @@ pub(crate) struct Poller {
     connection: Option<Connection>,
     handle: Option<Rc<OwnedFd>>,
     failures: u32,
+    /// The number of the header that the latest poll carried.
+    header: u64,
 }
 
 impl Poller {
     pub(crate) fn new(fleet: Rc<Fleet>, job_type: usize, second: bool) -> Self {
-        Self { fleet, job_type, second, connection: None, handle: None, failures: 0 }
+        Self { fleet, job_type, second, connection: None, handle: None, failures: 0, header: 0 }
     }
 
     /// Polls until the fleet activates no more.
@@ -76,10 +104,14 @@ impl Poller {
         let jitter = Duration::from_millis(self.fleet.settings.poll_jitter_ms);
         sleep(jitter.mul_f64(self.fleet.random_share())).await;
         while self.fleet.activating.get() {
-            let Some(jobs) = self.demand() else {
+            let Some(mut jobs) = self.demand() else {
                 self.wait().await;
                 continue;
             };
+            if self.fleet.authorized_to_poll().await {
+                // What could be done then may be done by now.
+                jobs = self.demand().unwrap_or(1);
+            }
             self.fleet.permit().await;
             let gap = self.fleet.permits.borrow().poll_gap();
             if !self.fleet.activating.get() {
@@ -146,6 +178,7 @@ impl Poller {
         match outcome {
             Ok(found) => {
                 self.fleet.permits.borrow_mut().on_success(time);
+                self.fleet.accepted(self.header);
                 self.fleet.engine_up();
                 self.failures = if found.cut { self.failures + 1 } else { 0 };
                 self.take(found, jobs, fetch_turn, sent_at, time);
@@ -177,7 +210,12 @@ impl Poller {
                 self.fleet.engine_down(&message);
                 backoff(self.failures, LONGEST_TRANSIENT_PAUSE)
             }
-            Refusal::Wrong(message) | Refusal::Unauthorized(message) => {
+            // The gate says when another request makes sense.
+            Refusal::Unauthorized(message) => {
+                self.fleet.refused(self.header, &message);
+                Duration::ZERO
+            }
+            Refusal::Wrong(message) => {
                 self.fleet.engine_down(&message);
                 backoff(self.failures + 4, LONGEST_WRONG_PAUSE)
             }
@@ -243,6 +281,7 @@ impl Poller {
         let ask = Ask { job_type: &name, jobs, lease, hold, fetch: fetch.as_deref(), worker };
         let request = self.fleet.engine.borrow().activation(&ask);
         let wire = self.fleet.transport.prepare(&request)?;
+        self.header = self.fleet.gate.borrow().header();
         let Some(open) = &mut self.connection else {
             return Err(SendError::Unsent("no connection".to_owned()));
         };

@@ -286,7 +286,7 @@ async fn run(mut pending: Pending, events: Arc<Events>) {
             Command::WorkerDead(worker, reason) => fleet.bury(worker, &reason),
             Command::StopActivation => fleet.stop_activation(),
             Command::GiveUp(reason) => fleet.give_up(&reason),
-            Command::SetAuthorization(value) => fleet.transport.set_authorization(value.as_deref()),
+            Command::SetAuthorization(value) => fleet.set_authorization(value.as_deref()),
             Command::Status(reply) => {
                 let _ = reply.send(serde_json::to_vec(&fleet.snapshot()).unwrap_or_default());
             }

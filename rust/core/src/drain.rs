@@ -15,6 +15,7 @@ impl Fleet {
         }
         self.wake_pollers();
         self.permit_freed.notify_waiters();
+        self.gate_changed.notify_waiters();
         if self.capabilities().notices_departed_clients {
             self.half_close_polls(|_| true);
         }

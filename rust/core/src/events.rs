@@ -53,6 +53,11 @@ pub enum Event {
         state: EngineState,
         message: String,
     },
+    /// The engine refused the credentials: the number of the header, 0 for the one of the settings.
+    Unauthorized {
+        header: u64,
+        message: String,
+    },
     JobRejected {
         r#type: String,
         key: String,

@@ -24,6 +24,9 @@ pub struct CoreSettings {
     /// The Authorization header of every request.
     #[serde(default)]
     pub authorization: Option<String>,
+    /// Send nothing before the first `set_authorization`.
+    #[serde(default)]
+    pub await_authorization: bool,
     /// The most bytes that one activation answer should have.
     #[serde(default = "default_byte_budget")]
     pub byte_budget: u64,

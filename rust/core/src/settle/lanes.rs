@@ -177,14 +177,25 @@ fn drop_connection(fleet: &Fleet, connection: &mut Option<Connection>) {
 
 /// Sends one command and draws the conclusion.
 async fn deliver(fleet: &Rc<Fleet>, connection: &mut Option<Connection>, mut work: Work) {
-    let Some(lease) = fleet.lease_of(work.id) else { return fleet.conclude(work, Next::Lost) };
-    if !policy::may_send(&work.command, &work.history, lease.end, now()) {
-        return fleet.conclude(work, Next::Expired);
-    }
-    let sent_at = now();
+    let (lease, sent_at, header, result) = loop {
+        let Some(lease) = fleet.lease_of(work.id) else { return fleet.conclude(work, Next::Lost) };
+        let limit = policy::useful_until(&work.command, &work.history, lease.end);
+        if !fleet.authorized_before(limit).await
+            || !policy::may_send(&work.command, &work.history, lease.end, now())
+        {
+            return fleet.conclude(work, Next::Expired);
+        }
+        let sent_at = now();
+        let mut header = 0;
+        match exchange(fleet, connection, &work, &mut header).await {
+            // It had no effect, so it counts as never sent.
+            Ok(Verdict::Unauthorized(words)) => fleet.refused(header, &words),
+            result => break (lease, sent_at, header, result),
+        }
+    };
     work.history.tries += 1;
     work.history.first_sent.get_or_insert(sent_at);
-    let result = match exchange(fleet, connection, &work).await {
+    let result = match result {
         Ok(verdict) => policy::Result::Answered(verdict),
         Err(SendError::Unsent(message)) => {
             fleet.engine_down(&message);
@@ -193,18 +204,19 @@ async fn deliver(fleet: &Rc<Fleet>, connection: &mut Option<Connection>, mut wor
         Err(SendError::Ambiguous(_) | SendError::Cut(_)) => policy::Result::Unanswered,
     };
     fleet.outcomes.answered(fleet, now().saturating_sub(sent_at));
-    note_health(fleet, &result);
+    note_health(fleet, &result, header);
     let fenced = fleet.capabilities().fencing;
     let next = policy::next(&work.command, result, &mut work.history, fenced, lease.end, now());
     fleet.conclude(work, next);
 }
 
-fn note_health(fleet: &Rc<Fleet>, result: &policy::Result) {
+fn note_health(fleet: &Rc<Fleet>, result: &policy::Result, header: u64) {
     match result {
         policy::Result::Answered(Verdict::Done | Verdict::Final | Verdict::Rejected { .. }) => {
-            fleet.engine_up()
+            fleet.accepted(header);
+            fleet.engine_up();
         }
-        policy::Result::Answered(Verdict::PathOutage(words) | Verdict::Unauthorized(words)) => {
+        policy::Result::Answered(Verdict::PathOutage(words) | Verdict::Forbidden(words)) => {
             fleet.engine_down(words);
         }
         _ => {}
@@ -215,6 +227,7 @@ async fn exchange(
     fleet: &Rc<Fleet>,
     connection: &mut Option<Connection>,
     work: &Work,
+    header: &mut u64,
 ) -> Result<Verdict, SendError> {
     let usable = match connection {
         Some(open) => open.reusable().await,
@@ -232,6 +245,7 @@ async fn exchange(
         fleet.engine.borrow().command(&entry.job, &work.command)
     };
     let wire = fleet.transport.prepare(&request)?;
+    *header = fleet.gate.borrow().header();
     let answer = open.send(wire, Instant::now() + ANSWER_LIMIT).await?;
     Ok(fleet.engine.borrow().judge(&work.command, &answer))
 }

@@ -56,6 +56,17 @@ impl Transport {
         *self.authorization.borrow_mut() = header;
     }
 
+    /// `text` without the credentials, should whoever answered have repeated them.
+    pub(crate) fn without_credentials(&self, text: &str) -> String {
+        let header = self.authorization.borrow();
+        let Some(value) = header.as_ref().and_then(|value| value.to_str().ok()) else {
+            return text.to_owned();
+        };
+        // The scheme, such as `Bearer`, is no secret, and the rest may stand alone.
+        let secret = value.split_once(' ').map_or(value, |(_, secret)| secret).trim();
+        if secret.is_empty() { text.to_owned() } else { text.replace(secret, "********") }
+    }
+
     /// Opens a connection, trying every resolved address once.
     pub(crate) async fn connect(&self, kind: Kind) -> Result<Connection, SendError> {
         let addresses = self.resolve().await?;
@@ -108,5 +119,18 @@ impl Transport {
             headers.insert(AUTHORIZATION, authorization.clone());
         }
         Ok(wire)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_that_repeat_the_credentials_are_masked() {
+        let transport = Transport::new(Address::parse("http://engine:8080").unwrap());
+        assert_eq!(transport.without_credentials("no header yet"), "no header yet");
+        transport.set_authorization(Some("Bearer hunter2"));
+        assert_eq!(transport.without_credentials("token hunter2 expired"), "token ******** expired");
     }
 }

@@ -107,19 +107,29 @@ impl Fleet {
     pub(crate) fn event(&mut self, kind: &str) -> Value {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            self.seen.extend(
-                self.core
-                    .take_events()
-                    .unwrap()
-                    .iter()
-                    .map(|event| serde_json::from_slice::<Value>(event).unwrap()),
-            );
+            self.look();
             if let Some(index) = self.seen.iter().position(|event| event["event"] == kind) {
                 return self.seen.remove(index);
             }
             assert!(Instant::now() < deadline, "no event {kind}; {:?}; {}", self.seen, self.status());
             wait_readable(&self.core);
         }
+    }
+
+    /// Whether an event of this kind has come and was not waited for.
+    pub(crate) fn has_told(&mut self, kind: &str) -> bool {
+        self.count_told(kind) > 0
+    }
+
+    /// How many events of this kind have come and were not waited for.
+    pub(crate) fn count_told(&mut self, kind: &str) -> usize {
+        self.look();
+        self.seen.iter().filter(|event| event["event"] == kind).count()
+    }
+
+    fn look(&mut self) {
+        let taken = self.core.take_events().unwrap();
+        self.seen.extend(taken.iter().map(|event| serde_json::from_slice::<Value>(event).unwrap()));
     }
 
     pub(crate) fn status(&self) -> Value {
