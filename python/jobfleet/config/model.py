@@ -49,6 +49,13 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     backpressure: Annotated[
         Literal["balanced", "legacy"], Meta(description="How the fleet yields to an overloaded engine.")
     ] = "balanced"
+    fencing: Annotated[
+        bool,
+        Meta(
+            description="Lease jobs with tokens where the engine has them (Camunda 8.10). Switch off while workers "
+            "without tokens serve the same job types: a job that was leased once is not given to those."
+        ),
+    ] = True
     poll_jitter: Annotated[Duration, Meta(description="Random delay of each job type's first poll, at most.")] = (
         Duration(0)
     )
@@ -126,13 +133,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(description="Unix socket of the control API. Unset: $XDG_RUNTIME_DIR/jobfleet/NAME.sock."),
     ] = None
     log_format: Annotated[Literal["text", "json"], Meta(description="Shape of the log lines on stderr.")] = "text"
-    watch: Annotated[
-        bool, Meta(description="Reload when a source file or the settings file changes. For development.")
-    ] = False
     log_level: Annotated[
         Literal["debug", "info", "warning", "error", "silent"],
         Meta(description="The least severe lines of the log, handlers' records included."),
     ] = "debug"
+    watch: Annotated[
+        bool, Meta(description="Reload when a source file or the settings file changes. For development.")
+    ] = False
     dumpable: Annotated[
         bool, Meta(description="Let profilers and debuggers of the same user attach to the supervisor.")
     ] = False
@@ -167,5 +174,5 @@ class PoolPlan(msgspec.Struct, frozen=True, kw_only=True):
     slots: int | None
     preload: bool
     start_timeout_s: float
-    recycle: Recycling = Recycling()
     defaults: HandlerDefaults = HandlerDefaults()
+    recycle: Recycling = Recycling()

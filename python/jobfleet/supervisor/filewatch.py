@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -18,17 +18,17 @@ State = tuple[int, int]
 
 
 class FileWatch:
-    """Looks at the sources of the user's modules, at what `handlers` names, and at the settings files."""
+    """Looks at the sources of the user's modules, at what `handlers` names, and at the files of settings."""
 
     def __init__(
         self,
         pools: Pools,
-        settings_files: list[Path],
+        settings_files: Sequence[Path],
         loop: asyncio.AbstractEventLoop,
         changed: Callable[[str], None],
     ) -> None:
         self._pools = pools
-        self._settings_files = [os.path.abspath(file) for file in settings_files]
+        self._settings_files = settings_files
         self._loop = loop
         self._changed = changed
         self._seen: dict[str, State] = {}
@@ -73,7 +73,7 @@ class FileWatch:
         return found
 
     def _files(self) -> Iterator[str]:
-        yield from self._settings_files
+        yield from (os.path.abspath(file) for file in self._settings_files)
         for pool in self._pools.current.values():
             if pool.handlers is not None:
                 yield from pool.handlers.files

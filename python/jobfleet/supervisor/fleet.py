@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -56,7 +56,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     notifier: Notifier
     spawn: Callable[[], Spawned]
     socket_path: Path
-    settings_files: list[Path]
+    settings_files: Sequence[Path]
     reread: Callable[[], tuple[LoadedSettings, list[PoolPlan]]]
     """Reads the settings anew. Raises `SettingsError`."""
 

@@ -2,8 +2,13 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod asking;
+mod commands;
 mod credentials;
 mod faults;
+mod fencing;
 mod flow;
 mod generations;
+mod leases;
+mod outages;
 mod rig;
