@@ -41,7 +41,7 @@ def test_handlers_of_the_readme_load(tmp_path: Path, index: int, types: list[str
 
 
 def test_provider_of_the_readme_hands_out_a_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "readme_login.py").write_text(blocks("python")[2])
+    (tmp_path / "readme_login.py").write_text(next(block for block in blocks("python") if "jobfleet.auth" in block))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     header = asyncio.run(Provided("readme_login.Engine").get(None))

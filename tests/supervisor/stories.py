@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from jobfleet.auth.make import Credentials
 from jobfleet.config.engine_url import EngineAddress
 from jobfleet.config.load import Loaded as LoadedSettings
 from jobfleet.config.model import PoolPlan, Settings
@@ -259,6 +260,7 @@ class FleetStory:
             notifier=Notifier({}),
             spawn=_no_process,
             socket_path=Path("socket"),
+            credentials=Credentials("nothing"),
             settings_files=[],
             reread=_no_settings,
         )

@@ -96,6 +96,40 @@ def test_new_handlers_take_over_and_the_running_job_finishes_in_the_old_process(
     assert (account["completed"], account["handed_back"], account["failed"]) == (2, 0, 0)
 
 
+def test_fleet_is_not_switched_over_before_the_last_worker_is_ready(run_fleet: RunFleet, tmp_path: Path) -> None:
+    fleet = run_fleet(ONE, "--processes", "2").wait_running()
+    fleet.write(
+        f"""
+        import os, time
+        from jobfleet import Job, handler, on_start
+
+        @on_start
+        def connect() -> None:
+            try:
+                open({str(tmp_path)!r} + "/first", "x")
+            except FileExistsError:
+                print("the last one waits", flush=True)
+                while not os.path.exists({str(tmp_path)!r} + "/go"):
+                    time.sleep(0.01)
+
+        @handler("say")
+        def say(job: Job) -> None:
+            print("two in", os.getpid(), flush=True)
+        """
+    )
+    assert fleet.post("/v1/reload") == (202, {"state": "accepted"})
+    fleet.wait_for_line("the last one waits")
+    status = fleet.status()
+    assert (status["reload"]["state"], status["pools"][0]["generation"]) == ("running", 1)
+    assert [(pool["generation"], pool["state"]) for pool in status["generations"]] == [(2, "starting")]
+    fleet.push("say")
+    fleet.wait_for_line("one done")
+    (tmp_path / "go").touch()
+    fleet.wait_for_line("default (generation 2)")
+    fleet.push("say")
+    fleet.wait_for_line("two in")
+
+
 def test_hangup_reloads_and_a_second_one_follows_the_first(run_fleet: RunFleet) -> None:
     fleet = run_fleet(ONE, "--processes", "1").wait_running()
     fleet.signal(signal.SIGHUP)
