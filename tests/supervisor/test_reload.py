@@ -152,6 +152,10 @@ def test_handlers_that_do_not_load_leave_the_old_ones_at_work(run_fleet: RunFlee
     assert "handlers.py:1" in logged["message"]
     assert (logged["path"], logged["line"]) == (outcome["path"], 1)
     assert fleet.status()["reload"]["error"] == outcome["error"]
+    with fleet.client() as client:
+        scraped = client.get("/metrics").text
+    assert 'jobfleet_reloads_total{outcome="failed"} 1.0' in scraped
+    assert 'jobfleet_pool_generation{pool="default"} 1.0' in scraped
     fleet.push("say")
     fleet.wait_for_line("one in")
     assert fleet.worker_pids() == before

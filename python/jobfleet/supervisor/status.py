@@ -104,6 +104,8 @@ class FleetStatus(msgspec.Struct, kw_only=True):
     reload: ReloadOutcome | None = None
     """The reload that goes on, or the last one."""
     reload_queued: bool = False
+    reloads: dict[str, int] = {}
+    """How many ended how."""
     types: list[TypeStatus]
     permits: Permits
     totals: Totals
@@ -122,6 +124,7 @@ def fleet_status(fleet: Fleet) -> FleetStatus:
         generations=[_pool(pool, workers) for pool in fleet.pools.others],
         reload=fleet.reloader.present,
         reload_queued=fleet.reloader.is_queued,
+        reloads=fleet.reloader.counts,
         types=core.types,
         permits=core.permits,
         totals=_totals(fleet, core),

@@ -100,6 +100,7 @@ fn switches_under_load_fail_no_job_and_leave_nothing_behind() {
         let status = fleet.status();
         assert_eq!(status["workers"].as_array().unwrap().len(), 1, "{status}");
         assert_eq!(status["workers"][0]["pool_id"], serving);
+        assert_eq!(status["generations"], 1, "{status}");
         fleet.assert_clean();
     }
 }
