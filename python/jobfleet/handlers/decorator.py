@@ -36,7 +36,7 @@ def handler(
     type: str,
     *,
     slots: int | None = None,
-    lease: Duration = 60.0,
+    lease: Duration | None = None,
     fetch: Sequence[str] | None = None,
     tenants: Sequence[str] | None = None,
     tenant_filter: TenantFilter | None = None,
@@ -50,7 +50,8 @@ def handler(
     """Declare the decorated function as the handler of job type `type`. The function itself stays as it is.
 
     `slots`: how many jobs of this type run at once in one process; 1 for `def`, 64 for `async def`.
-    `lease`: for how long the engine reserves an activated job; it is renewed at half while the handler runs.
+    `lease`: for how long the engine reserves an activated job, by default the fleet's 60 s; it is renewed at half
+    while the handler runs.
     `fetch`: names of the variables to fetch, or `"all"`; by default those that the declared type names.
     `tenants`: the tenants whose jobs it gets, such as `["<default>", "red"]`; by default the fleet's.
     `tenant_filter`: `"assigned"` gets the jobs of every tenant that the engine's credentials belong to.
@@ -69,7 +70,7 @@ def handler(
     options = Options(
         type=_type(type),
         slots=_count("slots", slots),
-        lease_ms=_span_ms("lease", lease, SHORTEST_LEASE_MS),
+        lease_ms=None if lease is None else _span_ms("lease", lease, SHORTEST_LEASE_MS),
         fetch=_fetch(fetch),
         fetch_all=fetch == "all",
         tenants=_tenants(tenants),

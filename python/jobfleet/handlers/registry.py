@@ -17,7 +17,7 @@ class Options:
 
     type: str
     slots: int | None = None
-    lease_ms: int = 60_000
+    lease_ms: int | None = None
     fetch: tuple[str, ...] | None = None
     """Variables to fetch; None derives them from the declared type."""
     fetch_all: bool = False

@@ -27,7 +27,8 @@ class HandlerSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Index into `Loaded.lanes`."""
     slots: int
     """How many jobs of this type may run at once inside one process."""
-    lease_ms: int
+    lease_ms: int | None
+    """None takes the fleet's."""
     fetch: list[str] | None
     """Names of the variables to fetch; None fetches all."""
     tenants: list[str] | None = None

@@ -17,7 +17,7 @@ class HandlerSpec(msgspec.Struct, kw_only=True):
     strategy: str
     lane: int
     slots: int
-    lease_ms: int
+    lease_ms: int | None = None
     fetch: list[str] | None = None
     tenants: list[str] | None = None
     tenant_filter: str | None = None

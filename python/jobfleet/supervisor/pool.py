@@ -13,6 +13,7 @@ from jobfleet.supervisor.claims import claim_types
 from jobfleet.supervisor.core import pool_spec
 from jobfleet.supervisor.crew import Crew
 from jobfleet.supervisor.departure import Departure
+from jobfleet.supervisor.inherit import inherit
 from jobfleet.supervisor.keeper import ZygoteKeeper
 from jobfleet.supervisor.lifecycle import POOL_TRANSITIONS, LifeCycle, PoolState, Reason
 from jobfleet.supervisor.log import Level
@@ -191,6 +192,7 @@ class Pool:
         """The handlers are imported: declare them to the core once, then fork."""
         if self.is_draining:
             return
+        inherit(reply, self.plan.defaults)
         if self.handlers is not None and not _same(reply, self.handlers):
             self._changed_on_disk()
             return
