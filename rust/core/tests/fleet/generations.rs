@@ -218,7 +218,7 @@ fn a_type_that_left_is_not_waited_for_while_its_old_worker_still_runs() {
 #[test]
 fn jobs_of_a_type_that_left_go_back_and_none_is_asked_for() {
     for dialect in [Dialect::V8_6, Dialect::V8_10] {
-        let mut fleet = Fleet::new(dialect, &[("gone", 30_000), ("work", 30_000)]);
+        let mut fleet = Fleet::new(dialect, &[("gone", 300_000), ("work", 300_000)]);
         let old = fleet.worker(|_| Reply::Complete);
         fleet.event("worker_ready");
         fleet.until_status("polls", |status| status["held_polls"] == 2);
