@@ -1,6 +1,7 @@
 """The README's examples work as they are printed."""
 
 import asyncio
+import os
 import re
 import subprocess
 import sys
@@ -11,7 +12,9 @@ from jobfleet.auth.custom import Provided
 from jobfleet.config.camunda_env import KNOWN
 from jobfleet.config.durations import Duration
 from jobfleet.config.load import load_settings, plan_pools
+from jobfleet.supervisor.exits import ExitCode
 
+WIDE = os.environ | {"COLUMNS": "200"}
 README = (Path(__file__).parent.parent / "README.md").read_text()
 
 
@@ -60,3 +63,19 @@ def test_settings_of_the_readme_are_taken(tmp_path: Path) -> None:
     assert plans[0] == ("cards", 4, None)
     assert plans[1][::2] == ("mail", 200)
     assert (settings.name, settings.grace) == ("payments", Duration(20))
+
+
+def test_readme_lists_every_exit_status() -> None:
+    listed = {(int(number), name) for number, name in re.findall(r"^\| (\d+) \| ([A-Z_]+) \|", README, re.MULTILINE)}
+    assert listed == {(code.value, code.name) for code in ExitCode}
+
+
+def test_readme_lists_every_command() -> None:
+    shown = subprocess.run(
+        [sys.executable, "-m", "jobfleet", "--help"], capture_output=True, text=True, check=True, env=WIDE
+    ).stdout
+    commands = set(re.findall(r"^  ([a-z]+)  ", shown, re.MULTILINE))
+    assert {"run", "reload", "scale", "drain"} <= commands
+    assert not [
+        command for command in commands if f"`jobfleet {command}" not in README and f"`{command} " not in README
+    ]

@@ -159,6 +159,7 @@ class CoreStatus(msgspec.Struct, kw_only=True):
     totals: Counters = msgspec.field(default_factory=Counters)
     workers: list[WorkerStatus] = []
     permits: Permits = msgspec.field(default_factory=Permits)
+    generations: int = 0
     in_flight: int = 0
     held_polls: int = 0
     activating: bool = False

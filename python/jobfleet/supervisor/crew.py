@@ -320,13 +320,16 @@ class Crew:
         who = f"worker process {record.pid}" if record.pid else "a worker process"
         why = f": {record.error}" if record.error else ""
         jobs = self._jobs_done(record)
+        # What it was stopped for says more than that it is dead.
+        cause = record.life.reason if record.state is WorkerState.STOPPING else None
         self.last_words = record.error or f"{who} {how}"
         self._bury(record, Reason.LEFT if left else Reason.DIED, f"{who} {how}{why}")
         if not record.is_dismissed:
             self._replace(record.index, jobs)
         if not left:
             self._teller.say(Level.WARNING, f"worker {record.index} {how}", pid=record.pid, error=record.error)
-        self._publish("worker_died", record, reason=str(how))
+        cause = cause or record.life.reason or Reason.DIED
+        self._publish("worker_died", record, reason=str(how), cause=cause.name.lower())
 
     def _bury(self, record: Worker, reason: Reason, what: str) -> None:
         """A worker is dead, or was never born: its jobs go on without it."""

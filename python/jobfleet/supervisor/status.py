@@ -119,6 +119,8 @@ class FleetStatus(msgspec.Struct, kw_only=True):
     reload: ReloadOutcome | None = None
     """The reload that goes on, or the last one."""
     reload_queued: bool = False
+    reloads: dict[str, int] = {}
+    """How many ended how."""
     types: list[TypeStatus]
     permits: Permits
     totals: Totals
@@ -139,6 +141,7 @@ def fleet_status(fleet: Fleet) -> FleetStatus:
         generations=[_pool(pool, workers, fleet.events.watchdog) for pool in fleet.pools.others],
         reload=fleet.reloader.present,
         reload_queued=fleet.reloader.is_queued,
+        reloads=fleet.reloader.counts,
         types=core.types,
         permits=core.permits,
         totals=_totals(fleet, core),

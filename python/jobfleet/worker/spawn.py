@@ -32,7 +32,8 @@ class Unloaded(msgspec.Struct):
     handlers: list[str]
     slots: int | None
     lanes: list[tuple[Strategy, int]]
-    """As the probe found them."""
+    types: list[str]
+    """Both as the probe found them."""
     limits: Limits = NO_LIMITS
 
 
@@ -119,7 +120,8 @@ def _serve(pool: Loaded | Unloaded, link_fd: int, recorder_fd: int) -> NoReturn:
 
 def _load_now(pool: Unloaded) -> Loaded:
     loaded = load(pool.handlers, pool.slots, pool.limits)
-    if loaded.lanes != pool.lanes:
+    if loaded.lanes != pool.lanes or [handler.type for handler in loaded.handlers] != pool.types:
+        # The fleet numbers the handlers: with other ones a job would reach the wrong function.
         raise LoadError("the handlers are not those that were declared to the fleet; reload the fleet")
     return loaded
 

@@ -95,7 +95,8 @@ class Zygote:
                 self._keep(loaded, notes)
                 return
         self._report(loaded, notes, preload=False)
-        self._start_afresh(Unloaded(order.handlers, order.slots, loaded.lanes, order.limits))
+        types = [handler.type for handler in loaded.handlers]
+        self._start_afresh(Unloaded(order.handlers, order.slots, loaded.lanes, types, order.limits))
 
     def _keep(self, loaded: Loaded, notes: list[str]) -> None:
         note = native_threads_note()

@@ -19,6 +19,8 @@ pub(crate) struct Snapshot {
     totals: Counters,
     workers: Vec<WorkerStatus>,
     permits: PermitStatus,
+    /// Pool generations, those on standby and those whose workers still drain among them.
+    generations: usize,
     in_flight: usize,
     held_polls: u64,
     activating: bool,
@@ -138,6 +140,7 @@ impl Fleet {
                 outcome_limit: self.outcomes.limit(),
                 outcome_refusals: self.outcomes.refusals(),
             },
+            generations: state.pools.len(),
             in_flight: state.ledger.len(),
             held_polls: state.types.iter().map(|kind| kind.held_polls).sum(),
             activating: self.activating.get(),
