@@ -67,8 +67,8 @@ pub enum EngineKind {
     Camunda,
 }
 
-/// How polls yield to backpressure.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+/// How requests yield to backpressure.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Backpressure {
     /// Fewer requests at a time and smaller batches while the engine pushes back.

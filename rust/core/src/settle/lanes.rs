@@ -17,6 +17,7 @@ use crate::job::now;
 use crate::ledger::JobId;
 use crate::link::Outcome;
 use crate::renew::Permit;
+use crate::settings::Backpressure;
 use crate::transport::{Connection, Kind, SendError};
 
 /// Idle lanes are looked at this often, so that no connection idles until the engine closes it.
@@ -118,9 +119,11 @@ impl Outcomes {
         self.queue.borrow_mut().pop_front()
     }
 
-    fn refused(&self) {
+    fn refused(&self, backpressure: Backpressure) {
         self.refusals.set(self.refusals.get() + 1);
-        self.sizer.borrow_mut().refused(now());
+        if backpressure == Backpressure::Balanced {
+            self.sizer.borrow_mut().refused(now());
+        }
     }
 
     fn answered(&self, fleet: &Rc<Fleet>, latency: Duration) {
@@ -228,7 +231,7 @@ async fn deliver(fleet: &Rc<Fleet>, connection: &mut Option<Connection>, mut wor
         Err(SendError::Ambiguous(_) | SendError::Cut(_)) => policy::Result::Unanswered,
     };
     if matches!(result, policy::Result::Answered(Verdict::Backpressure)) {
-        fleet.outcomes.refused();
+        fleet.outcomes.refused(fleet.settings.backpressure);
         if matches!(work.command, Command::Renew(_)) {
             fleet.permits.borrow_mut().on_backpressure(now());
         }
