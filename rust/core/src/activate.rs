@@ -149,7 +149,8 @@ impl Poller {
         let abandoned =
             !self.fleet.activating.get() || self.fleet.state.borrow().is_stale(self.job_type, fetch_turn);
         if !abandoned {
-            self.with_type(|kind| kind.poll_error = Some(refusal.to_string().into()));
+            let words = self.fleet.transport.without_credentials(&refusal.to_string());
+            self.with_type(|kind| kind.poll_error = Some(words.into()));
         }
         match refusal {
             Refusal::Backpressure => {
@@ -201,7 +202,8 @@ impl Poller {
     fn tell_refused(&self, refused: bool, message: &str) {
         self.with_type(|kind| {
             if std::mem::replace(&mut kind.told_refused, refused) != refused {
-                let (r#type, message) = (kind.name.to_string(), message.to_owned());
+                let message = self.fleet.transport.without_credentials(message);
+                let r#type = kind.name.to_string();
                 self.fleet.events.push(&Event::Polls { r#type, refused, message });
             }
         });

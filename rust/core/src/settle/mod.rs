@@ -119,7 +119,7 @@ impl Fleet {
         self.events.push(&Event::JobRejected {
             r#type: kind.name.to_string(),
             key: entry.job.key().to_owned(),
-            message: words.to_owned(),
+            message: self.transport.without_credentials(words),
         });
     }
 
