@@ -98,9 +98,6 @@ class FakeCore:
         """Write it down."""
         self.calls.append(("give_up", reason))
 
-    def set_authorization(self, value: str | None) -> None:
-        """Nobody asks."""
-
     @property
     def event_fd(self) -> int:
         """Never readable."""

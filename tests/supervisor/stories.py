@@ -273,7 +273,6 @@ class FleetStory:
             notifier=Notifier({}),
             spawn=_no_process,
             socket_path=Path("socket"),
-            credentials=Credentials("nothing"),
             settings_files=[],
             reread=_no_settings,
         )
