@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from tests.camunda.waiting import wait_until
@@ -412,6 +413,13 @@ def test_old_generation_that_outlasts_the_grace_period_hands_its_job_back(run_fl
 def test_hangup_during_the_start_is_followed_when_the_fleet_runs(run_fleet: RunFleet) -> None:
     fleet = run_fleet("import time\ntime.sleep(0.5)\n" + kinds("x"), "--processes", "1")
     fleet.wait_for_line("local engine listens on")
+    fleet.signal(signal.SIGHUP)
+    fleet.wait_for_line("default (generation 2)")
+
+
+def test_hangup_at_the_very_start_is_followed_too(run_fleet: RunFleet) -> None:
+    fleet = run_fleet("import time\ntime.sleep(0.5)\n" + kinds("x"), "--processes", "1")
+    wait_until(psutil.Process(fleet.process.pid).children, "its first process", every_s=0.001)
     fleet.signal(signal.SIGHUP)
     fleet.wait_for_line("default (generation 2)")
 

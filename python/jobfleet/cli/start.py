@@ -5,6 +5,7 @@ import sys
 
 from jobfleet.cli.quick import RUN_OPTIONS, RunArguments
 from jobfleet.supervisor.exits import ExitCode
+from jobfleet.supervisor.hangup import EarlyHangup
 from jobfleet.supervisor.spawn import Spawned, spawn_zygote
 
 TYPE_CHECKING = False
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 def start(arguments: RunArguments) -> ExitCode:
     """Run a fleet to its end."""
+    hangup = EarlyHangup()
     try:
         first = spawn_zygote(os.environ)
     except OSError as error:
@@ -45,7 +47,7 @@ def start(arguments: RunArguments) -> ExitCode:
 
     from jobfleet.supervisor.service import serve  # noqa: PLC0415
 
-    return serve(loaded, plans, zygotes, os.environ, read)
+    return serve(loaded, plans, zygotes, os.environ, read, hangup=hangup)
 
 
 def _zygotes(first: Spawned, plans: "list[PoolPlan]", settings: "Settings") -> list[Spawned]:

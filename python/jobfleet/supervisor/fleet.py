@@ -24,6 +24,7 @@ from jobfleet.supervisor.drain import Drain
 from jobfleet.supervisor.events import CoreEvents
 from jobfleet.supervisor.exits import ExitCode
 from jobfleet.supervisor.filewatch import FileWatch
+from jobfleet.supervisor.hangup import EarlyHangup
 from jobfleet.supervisor.heartbeat import Heartbeat
 from jobfleet.supervisor.hub import Hub
 from jobfleet.supervisor.lifecycle import FLEET_TRANSITIONS, FleetState, LifeCycle, PoolState, Reason
@@ -60,6 +61,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     settings_files: Sequence[Path]
     reread: Callable[[], tuple[LoadedSettings, list[PoolPlan]]]
     """Reads the settings anew. Raises `SettingsError`."""
+    hangup: EarlyHangup | None = None
 
 
 class Fleet:
@@ -70,6 +72,7 @@ class Fleet:
         self._loop = asyncio.get_running_loop()
         self.log = log
         self._notifier = setup.notifier
+        self._hangup = setup.hangup
         self._stopped = asyncio.Event()
         self._exit_code = ExitCode.OK
         self.settings = setup.settings
@@ -163,6 +166,8 @@ class Fleet:
         for number in _STOP_SIGNALS:
             self._loop.add_signal_handler(number, self._stop_signal, number)
         self._loop.add_signal_handler(signal.SIGHUP, self._reload_signal)
+        if self._hangup is not None and self._hangup.came:
+            self._reload_signal()
 
     def _stop_signal(self, number: signal.Signals) -> None:
         if self.life.state is FleetState.DRAINING:

@@ -20,6 +20,7 @@ from jobfleet.supervisor.controlsocket import ControlSocket, SocketInUse, Socket
 from jobfleet.supervisor.core import core_settings
 from jobfleet.supervisor.exits import ExitCode
 from jobfleet.supervisor.fleet import Fleet, Setup
+from jobfleet.supervisor.hangup import EarlyHangup
 from jobfleet.supervisor.log import Level, Log
 from jobfleet.supervisor.notify import Notifier
 from jobfleet.supervisor.process import become_subreaper, refuse_dumps
@@ -32,10 +33,12 @@ def serve(
     zygotes: list[Spawned],
     environ: Mapping[str, str],
     reread: Callable[[], tuple[Loaded, list[PoolPlan]]],
+    *,
+    hangup: EarlyHangup,
 ) -> ExitCode:
     """Run a fleet until it has drained. `zygotes` were asked to load the pools' handlers, one for each plan.
 
-    `reread` reads the settings anew for a reload.
+    `reread` reads the settings anew for a reload; `hangup` has noted a wish for one so far.
     """
     settings = loaded.settings
     log = Log(settings.log_format, least=settings.log_level)
@@ -83,6 +86,7 @@ def serve(
             socket_path=control.path,
             settings_files=files,
             reread=reread,
+            hangup=hangup,
         )
         return asyncio.run(_run(setup, control, zygotes))
 
