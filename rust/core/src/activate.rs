@@ -1,17 +1,16 @@
 //! Activate: polls the engine for jobs of each type, as many as the workers can do in the next moments.
 
-use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
 use crate::ask::{self, Demand};
 use crate::engine::{Activation, Ask, Refusal};
 use crate::fleet::{Fleet, backoff};
 use crate::job::{Job, Lease, now};
 use crate::state::{Pool, State, WorkerState};
-use crate::transport::{Connection, Kind, SendError};
+use crate::transport::{Kind, Line, SendError};
 
 /// The engine may answer this much after the hold: measured up to 0.3 s late, and proxies add theirs.
 const MARGIN: Duration = Duration::from_secs(7);
@@ -44,15 +43,16 @@ pub(crate) async fn probe(fleet: Rc<Fleet>) {
 
 async fn try_probe(fleet: &Rc<Fleet>) -> Result<(), String> {
     let request = fleet.engine.borrow().probe();
-    let answer = async {
-        let mut connection = fleet.transport.connect(Kind::Outcomes).await?;
-        let wire = fleet.transport.prepare(&request)?;
-        connection.send(wire, Instant::now() + MARGIN).await
-    };
-    match answer.await {
+    let mut line = Line::new(Kind::Outcomes);
+    match line.send(&fleet.transport, &request, MARGIN).await {
         Ok(answer) => fleet.engine.borrow_mut().learn(&answer),
-        Err(SendError::Unsent(message) | SendError::Ambiguous(message)) => Err(message),
         Err(SendError::Cut(_)) => Err("the answer to the version request broke off".to_owned()),
+        Err(
+            SendError::Unsent(message)
+            | SendError::Gone(message)
+            | SendError::Refused(message)
+            | SendError::Ambiguous(message),
+        ) => Err(message),
     }
 }
 
@@ -61,14 +61,13 @@ pub(crate) struct Poller {
     fleet: Rc<Fleet>,
     job_type: usize,
     second: bool,
-    connection: Option<Connection>,
-    handle: Option<Rc<OwnedFd>>,
+    line: Line,
     failures: u32,
 }
 
 impl Poller {
     pub(crate) fn new(fleet: Rc<Fleet>, job_type: usize, second: bool) -> Self {
-        Self { fleet, job_type, second, connection: None, handle: None, failures: 0 }
+        Self { fleet, job_type, second, line: Line::new(Kind::Polls), failures: 0 }
     }
 
     /// Polls until the fleet activates no more.
@@ -89,7 +88,7 @@ impl Poller {
             let pause = self.poll(jobs).await;
             sleep_if(self.fleet.jittered(pause).max(gap)).await;
         }
-        self.close();
+        self.line.close();
         self.fleet.tell_if_drained();
     }
 
@@ -118,7 +117,7 @@ impl Poller {
         let woken = wake.notified();
         if self.second {
             if timeout(SECOND_IDLE, woken).await.is_err() {
-                self.close();
+                self.line.close();
                 wake.notified().await;
             }
         } else if busy {
@@ -204,30 +203,22 @@ impl Poller {
         release();
         let answer = match result {
             Ok(answer) | Err(SendError::Cut(answer)) => answer,
-            Err(SendError::Unsent(message) | SendError::Ambiguous(message)) => {
-                self.close();
+            // A server that lives and is short of streams.
+            Err(SendError::Refused(_)) => return Err(Refusal::Backpressure),
+            Err(SendError::Unsent(message) | SendError::Gone(message) | SendError::Ambiguous(message)) => {
+                self.line.close();
                 return Err(Refusal::Transient(message));
             }
         };
         if !answer.whole {
-            self.close();
+            self.line.close();
         }
         let engine = self.fleet.engine.borrow();
         engine.read_activation(&answer)
     }
 
     async fn request(&mut self, jobs: u32) -> Result<crate::engine::Answer, SendError> {
-        let usable = match &mut self.connection {
-            Some(open) => open.reusable().await,
-            None => false,
-        };
-        if !usable {
-            self.close();
-            let mut open = self.fleet.transport.connect(Kind::Polls).await?;
-            self.handle = open.take_handle().map(Rc::new);
-            self.fleet.poll_opened(self.handle.as_ref());
-            self.connection = Some(open);
-        }
+        self.line.ready(&self.fleet.transport).await?;
         let hold = self.fleet.settings.hold(self.fleet.capabilities().notices_departed_clients);
         let (name, lease, fetch) = match self.fleet.state.borrow().types.get(self.job_type) {
             Some(kind) => (Rc::clone(&kind.name), kind.lease, kind.fetch.clone()),
@@ -236,18 +227,7 @@ impl Poller {
         let worker = &self.fleet.settings.worker_name;
         let ask = Ask { job_type: &name, jobs, lease, hold, fetch: fetch.as_deref(), worker };
         let request = self.fleet.engine.borrow().activation(&ask);
-        let wire = self.fleet.transport.prepare(&request)?;
-        let Some(open) = &mut self.connection else {
-            return Err(SendError::Unsent("no connection".to_owned()));
-        };
-        open.send(wire, Instant::now() + hold + MARGIN).await
-    }
-
-    fn close(&mut self) {
-        self.handle = None;
-        if self.connection.take().is_some() {
-            self.fleet.poll_connections.set(self.fleet.poll_connections.get().saturating_sub(1));
-        }
+        self.line.send(&self.fleet.transport, &request, hold + MARGIN).await
     }
 
     fn with_type(&self, change: impl FnOnce(&mut crate::state::JobType)) {

@@ -1,7 +1,6 @@
 //! Drain: nothing new is started, what waits goes back, and the end of it is told once.
 
-use std::os::fd::OwnedFd;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 
 use crate::events::Event;
 use crate::fleet::Fleet;
@@ -16,7 +15,7 @@ impl Fleet {
         self.wake_pollers();
         self.permit_freed.notify_waiters();
         if self.capabilities().notices_departed_clients {
-            self.half_close_polls();
+            self.transport.half_close_polls();
         }
         let workers: Vec<u64> =
             self.state.borrow().pools.iter().flat_map(|pool| pool.workers.iter().map(|w| w.id)).collect();
@@ -56,23 +55,6 @@ impl Fleet {
             self.hand_back(id, reason, 0);
         }
         self.tell_if_drained();
-    }
-
-    /// Notes a poll connection that was opened.
-    pub(crate) fn poll_opened(&self, handle: Option<&Rc<OwnedFd>>) {
-        let mut handles = self.poll_handles.borrow_mut();
-        handles.retain(|known| known.strong_count() > 0);
-        handles.extend(handle.map(Rc::downgrade));
-        self.poll_connections.set(self.poll_connections.get() + 1);
-    }
-
-    /// Tells an engine that looks for it that nobody waits any more. Each answer that is on its way is still
-    /// read, so that no job is stranded in it.
-    fn half_close_polls(&self) {
-        for handle in self.poll_handles.borrow().iter().filter_map(Weak::upgrade) {
-            // A connection that is gone already needs no telling.
-            let _ = rustix::net::shutdown(&*handle, rustix::net::Shutdown::Write);
-        }
     }
 
     /// Empties every queue.

@@ -53,6 +53,10 @@ pub enum Event {
         state: EngineState,
         message: String,
     },
+    Notice {
+        level: u8,
+        message: String,
+    },
     JobRejected {
         r#type: String,
         key: String,

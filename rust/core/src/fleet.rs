@@ -1,8 +1,7 @@
 //! What the loops share on the core's thread. State is borrowed for one step at a time, never across an await.
 
 use std::cell::{Cell, RefCell};
-use std::os::fd::OwnedFd;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,9 +39,6 @@ pub(crate) struct Fleet {
     pub(crate) abandoned: Cell<bool>,
     pub(crate) drained_told: Cell<bool>,
     pub(crate) link_errors: Cell<u64>,
-    pub(crate) poll_connections: Cell<u64>,
-    /// Second handles of the poll connections that are open, for half-closing them.
-    pub(crate) poll_handles: RefCell<Vec<Weak<OwnedFd>>>,
     random: Cell<u64>,
 }
 
@@ -82,8 +78,6 @@ impl Fleet {
             abandoned: Cell::new(false),
             drained_told: Cell::new(false),
             link_errors: Cell::new(0),
-            poll_connections: Cell::new(0),
-            poll_handles: RefCell::default(),
             random: Cell::new(seed),
         }
     }

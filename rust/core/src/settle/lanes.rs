@@ -7,8 +7,6 @@ use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use super::policy::{self, History, Next};
 use super::sizer::Sizer;
 use crate::engine::{Command, Verdict};
@@ -16,7 +14,7 @@ use crate::fleet::Fleet;
 use crate::job::now;
 use crate::ledger::JobId;
 use crate::link::Outcome;
-use crate::transport::{Connection, Kind, SendError};
+use crate::transport::{Kind, Line, SendError};
 
 /// An engine that has not answered a command in this time is as good as gone.
 const ANSWER_LIMIT: Duration = Duration::from_secs(15);
@@ -48,7 +46,6 @@ pub(crate) struct Outcomes {
     /// Idle lanes; the last one used is used first, so that the others fall asleep.
     idle: RefCell<Vec<usize>>,
     sizer: RefCell<Sizer>,
-    connections: Cell<u64>,
 }
 
 #[derive(Default)]
@@ -65,13 +62,7 @@ impl Outcomes {
             lanes: RefCell::default(),
             idle: RefCell::default(),
             sizer: RefCell::new(Sizer::new(most)),
-            connections: Cell::new(0),
         }
-    }
-
-    /// Open connections.
-    pub(crate) fn connections(&self) -> u64 {
-        self.connections.get()
     }
 
     /// Takes in work; it goes to an idle lane, to a new one while more are worth having, or waits.
@@ -126,27 +117,27 @@ impl Outcomes {
 pub(crate) async fn janitor(fleet: Rc<Fleet>) {
     loop {
         tokio::time::sleep(JANITOR_EVERY).await;
-        if fleet.outcomes.connections() > 0 {
+        if fleet.transport.connections(Kind::Outcomes) > 0 {
             fleet.outcomes.nudge_idle();
         }
     }
 }
 
 async fn run(fleet: Rc<Fleet>, lane: Rc<Lane>, index: usize) {
-    let mut connection: Option<Connection> = None;
+    let mut line = Line::new(Kind::Outcomes);
     let mut given = lane.given.borrow_mut().take();
     loop {
         let Some(work) = given.take().or_else(|| fleet.outcomes.next(index)) else {
             fleet.outcomes.idle.borrow_mut().push(index);
-            given = idle(&fleet, &lane, &mut connection).await;
+            given = idle(&lane, &mut line).await;
             continue;
         };
-        deliver(&fleet, &mut connection, work).await;
+        deliver(&fleet, &mut line, work).await;
     }
 }
 
 /// Waits for work; meanwhile gives up a connection that has idled too long.
-async fn idle(fleet: &Rc<Fleet>, lane: &Lane, connection: &mut Option<Connection>) -> Option<Work> {
+async fn idle(lane: &Lane, line: &mut Line) -> Option<Work> {
     loop {
         let work = poll_fn(|cx| {
             if let Some(work) = lane.given.borrow_mut().take() {
@@ -161,22 +152,12 @@ async fn idle(fleet: &Rc<Fleet>, lane: &Lane, connection: &mut Option<Connection
         if let Some(work) = work.await {
             return Some(work);
         }
-        if let Some(open) = connection
-            && !open.reusable().await
-        {
-            drop_connection(fleet, connection);
-        }
-    }
-}
-
-fn drop_connection(fleet: &Fleet, connection: &mut Option<Connection>) {
-    if connection.take().is_some() {
-        fleet.outcomes.connections.set(fleet.outcomes.connections.get().saturating_sub(1));
+        line.give_up_stale().await;
     }
 }
 
 /// Sends one command and draws the conclusion.
-async fn deliver(fleet: &Rc<Fleet>, connection: &mut Option<Connection>, mut work: Work) {
+async fn deliver(fleet: &Rc<Fleet>, line: &mut Line, mut work: Work) {
     let Some(lease) = fleet.lease_of(work.id) else { return fleet.conclude(work, Next::Lost) };
     if !policy::may_send(&work.command, &work.history, lease.end, now()) {
         return fleet.conclude(work, Next::Expired);
@@ -184,12 +165,13 @@ async fn deliver(fleet: &Rc<Fleet>, connection: &mut Option<Connection>, mut wor
     let sent_at = now();
     work.history.tries += 1;
     work.history.first_sent.get_or_insert(sent_at);
-    let result = match exchange(fleet, connection, &work).await {
+    let result = match exchange(fleet, line, &work).await {
         Ok(verdict) => policy::Result::Answered(verdict),
-        Err(SendError::Unsent(message)) => {
+        Err(SendError::Unsent(message) | SendError::Gone(message)) => {
             fleet.engine_down(&message);
             policy::Result::Unsent
         }
+        Err(SendError::Refused(_)) => policy::Result::Unsent,
         Err(SendError::Ambiguous(_) | SendError::Cut(_)) => policy::Result::Unanswered,
     };
     fleet.outcomes.answered(fleet, now().saturating_sub(sent_at));
@@ -211,27 +193,13 @@ fn note_health(fleet: &Rc<Fleet>, result: &policy::Result) {
     }
 }
 
-async fn exchange(
-    fleet: &Rc<Fleet>,
-    connection: &mut Option<Connection>,
-    work: &Work,
-) -> Result<Verdict, SendError> {
-    let usable = match connection {
-        Some(open) => open.reusable().await,
-        None => false,
-    };
-    if !usable {
-        drop_connection(fleet, connection);
-        *connection = Some(fleet.transport.connect(Kind::Outcomes).await?);
-        fleet.outcomes.connections.set(fleet.outcomes.connections.get() + 1);
-    }
-    let Some(open) = connection else { return Err(SendError::Unsent("no connection".to_owned())) };
+async fn exchange(fleet: &Rc<Fleet>, line: &mut Line, work: &Work) -> Result<Verdict, SendError> {
+    line.ready(&fleet.transport).await?;
     let request = {
         let state = fleet.state.borrow();
         let Some(entry) = state.ledger.get(work.id) else { return Ok(Verdict::Final) };
         fleet.engine.borrow().command(&entry.job, &work.command)
     };
-    let wire = fleet.transport.prepare(&request)?;
-    let answer = open.send(wire, Instant::now() + ANSWER_LIMIT).await?;
+    let answer = line.send(&fleet.transport, &request, ANSWER_LIMIT).await?;
     Ok(fleet.engine.borrow().judge(&work.command, &answer))
 }

@@ -4,4 +4,10 @@
 
 mod faults;
 mod flow;
+mod http2;
+mod pki;
+mod proxies;
+mod proxy;
 mod rig;
+mod tls;
+mod tls_errors;

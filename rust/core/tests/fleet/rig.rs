@@ -45,12 +45,20 @@ impl Fleet {
     }
 
     pub(crate) fn with(dialect: Dialect, types: &[(&str, u64)], more: Value) -> Self {
-        let engine = Engine::start(Options { dialect, ..Options::default() }).unwrap();
+        Self::over(Options { dialect, ..Options::default() }, types, json!({}), more)
+    }
+
+    /// Core and engine with these settings of the way between them.
+    pub(crate) fn over(options: Options, types: &[(&str, u64)], way: Value, more: Value) -> Self {
+        let url = url(&options);
+        let engine = Engine::start(options).unwrap();
+        let url = format!("{url}:{}", engine.addr().port());
         let mut settings = json!({
-            "engine": {"kind": "camunda", "url": format!("http://{}", engine.addr())},
+            "engine": {"kind": "camunda", "url": url},
             "worker_name": "test",
             "hold_ms": 1000,
         });
+        settings["engine"].as_object_mut().unwrap().extend(way.as_object().unwrap().clone());
         settings.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let core = Arc::new(Core::new(settings.to_string().as_bytes()).unwrap());
         core.start().unwrap();
@@ -101,6 +109,13 @@ impl Fleet {
         }
     }
 
+    /// No event of this kind has come.
+    pub(crate) fn assert_no_event(&mut self, unwanted: impl Fn(&Value) -> bool) {
+        let told = self.core.take_events().unwrap();
+        self.seen.extend(told.iter().map(|event| serde_json::from_slice::<Value>(event).unwrap()));
+        assert!(!self.seen.iter().any(unwanted), "{:?}", self.seen);
+    }
+
     pub(crate) fn status(&self) -> Value {
         serde_json::from_slice(&self.core.status().unwrap()).unwrap()
     }
@@ -134,6 +149,11 @@ impl Fleet {
         }
     }
 
+    /// Waits until the engine holds so many polls.
+    pub(crate) fn until_held(&self, polls: usize) {
+        self.until("held polls", |_| self.engine.held_polls() == polls);
+    }
+
     /// Nothing was lost, expired or settled twice.
     pub(crate) fn assert_clean(&self) {
         let account = self.account();
@@ -159,6 +179,11 @@ impl Worker {
         self.thread.take().unwrap().join().unwrap();
         self.id
     }
+}
+
+/// The address of an engine with these options, without its port. Certificates are for this name.
+fn url(options: &Options) -> &'static str {
+    if options.tls.is_some() { "https://localhost" } else { "http://127.0.0.1" }
 }
 
 fn serve(end: &WorkerEnd, handler: &Handler, stop: &AtomicBool) {
