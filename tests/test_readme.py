@@ -35,3 +35,11 @@ def test_settings_of_the_readme_are_taken(tmp_path: Path) -> None:
     assert plans[0] == ("cards", 4, None)
     assert plans[1][::2] == ("mail", 200)
     assert (settings.name, settings.grace) == ("payments", Duration(20))
+
+
+def test_certificates_of_the_readme_are_taken(tmp_path: Path) -> None:
+    file = tmp_path / "fleet.toml"
+    file.write_text(blocks("toml")[1])
+    engine = load_settings({}, {}, file).settings.engine
+    assert engine.url == "camunda+https://camunda.internal/zeebe"
+    assert (engine.tls.ca_file, engine.tls.key_file) == (tmp_path / "ca.pem", tmp_path / "fleet.key")

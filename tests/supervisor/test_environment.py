@@ -16,6 +16,9 @@ from jobfleet.supervisor.environment import is_secret_name, worker_environment
         "CAMUNDA_MTLS_KEY_PASSPHRASE",
         "ZEEBE_CLIENT_SECRET",
         "JOBFLEET_ENGINE_AUTHORIZATION",
+        "JOBFLEET_ENGINE_TLS_KEY_PEM",
+        "JOBFLEET_ENGINE_TLS_KEY_PASSPHRASE",
+        "JOBFLEET_ENGINE_PROXY",
     ],
 )
 def test_name_of_a_secret_is_known(name: str) -> None:
@@ -28,6 +31,8 @@ def test_name_of_a_secret_is_known(name: str) -> None:
         "CAMUNDA_CLIENT_ID",
         "CAMUNDA_TOKEN_AUDIENCE",
         "CAMUNDA_MTLS_KEY_PATH",
+        "JOBFLEET_ENGINE_TLS_KEY_FILE",
+        "JOBFLEET_ENGINE_TLS_CA_FILE",
         "JOBFLEET_PASS_CREDENTIALS",
         "DATABASE_PASSWORD",
         "PATH",

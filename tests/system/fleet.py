@@ -31,12 +31,14 @@ class Fleet(RunningFleet):
         address: str | None = None,
         prefix: Sequence[str] = (),
         output: int | None = None,
+        environ: dict[str, str] | None = None,
     ) -> None:
         self.folder = folder
         self.engine = engine
         self._mark = uuid.uuid4().hex
         chosen = ("--engine", address or engine.address, *options)
-        super().__init__(folder, source, *chosen, environ={_MARK: self._mark}, prefix=prefix, output=output)
+        marked = (environ or {}) | {_MARK: self._mark}
+        super().__init__(folder, source, *chosen, environ=marked, prefix=prefix, output=output)
 
     def jobfleet(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run another command in the fleet's folder."""

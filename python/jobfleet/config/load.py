@@ -1,4 +1,4 @@
-"""Puts the settings together: command line, then environment (`JOBFLEET_*`), then `fleet.toml`, then defaults.
+"""Puts the settings together: command line, then `JOBFLEET_*`, then `CAMUNDA_*`, then `fleet.toml`, then defaults.
 
 The first source that has a value wins, setting by setting. Lists are replaced, never joined.
 """
@@ -15,10 +15,13 @@ from jobfleet.config.durations import ByteSize, Duration
 from jobfleet.config.engine_url import parse_engine_url
 from jobfleet.config.errors import SettingsError
 from jobfleet.config.hosts import granted_processors
+from jobfleet.config.layers import camunda_certificates, layered
 from jobfleet.config.model import DEFAULT_POOL, EngineSettings, PoolPlan, PoolSettings, Settings
+from jobfleet.config.proxy import NONE, parse_proxy, proxy_of_environment
 from jobfleet.config.secret import Secret
 from jobfleet.config.shape import KeyPath, bare_type, expected, field_type
 from jobfleet.config.sources import Raw, Source, command_line, environment, toml_file
+from jobfleet.config.tls import TlsSettings
 
 _DEFAULT_FILE = Path("fleet.toml")
 
@@ -43,12 +46,28 @@ def load_settings(
     """
     file = file or _configured_file(environ)
     from_environment, notes = environment(environ)
-    merged: Source = {
-        **(toml_file(file) if file else {}),
-        **from_environment,
-        **command_line(values, flags or {}),
-    }
-    return Loaded(_build(merged), file, notes)
+    merged = layered(
+        toml_file(file) if file else {},
+        camunda_certificates(environ),
+        from_environment,
+        command_line(values, flags or {}),
+    )
+    return Loaded(with_proxy(_build(merged), environ), file, notes)
+
+
+def with_proxy(settings: Settings, environ: Mapping[str, str]) -> Settings:
+    """The settings with the proxy that counts. Raises `SettingsError` when the environment's cannot be used."""
+    engine = settings.engine
+    proxy = engine.proxy
+    if engine.url is None or (proxy is not None and proxy.reveal() == NONE):
+        proxy = None
+    elif proxy is None:
+        try:
+            found = proxy_of_environment(parse_engine_url(engine.url).url, environ)
+        except ValueError as error:
+            raise SettingsError([str(error)]) from None
+        proxy = found[1] if found else None
+    return msgspec.structs.replace(settings, engine=msgspec.structs.replace(engine, proxy=proxy))
 
 
 def plan_pools(settings: Settings) -> list[PoolPlan]:
@@ -88,6 +107,7 @@ def _build(merged: Source) -> Settings:
     problems: list[str] = []
     fleet: dict[str, Any] = {}
     engine: dict[str, Any] = {}
+    tls: dict[str, Any] = {}
     pools: dict[str, dict[str, Any]] = {}
     for path, raw in merged.items():
         try:
@@ -95,7 +115,8 @@ def _build(merged: Source) -> Settings:
         except ValueError as error:
             problems.append(f"{raw.origin}: {_place(path, raw)}{error}")
             continue
-        table = fleet if len(path) == 1 else engine if path[0] == "engine" else pools.setdefault(path[1], {})
+        tables = {(): fleet, ("engine",): engine, ("engine", "tls"): tls}
+        table = tables[path[:-1]] if path[:-1] in tables else pools.setdefault(path[1], {})
         table[path[-1]] = value
     for name, pool in pools.items():
         if not pool.get("handlers") and ("pools", name, "handlers") not in merged:
@@ -104,7 +125,7 @@ def _build(merged: Source) -> Settings:
     if problems:
         raise SettingsError(problems)
     named = {name: PoolSettings(**pool) for name, pool in pools.items()}
-    return Settings(**fleet, engine=EngineSettings(**engine), pools=named)
+    return Settings(**fleet, engine=EngineSettings(**engine, tls=TlsSettings(**tls)), pools=named)
 
 
 def _place(path: KeyPath, raw: Raw) -> str:
@@ -126,6 +147,8 @@ def _checked(path: KeyPath, raw: Raw) -> Any:
         raise ValueError(_in_plain_words(error, path, value)) from None
     if path == ("engine", "url") and checked is not None:
         parse_engine_url(checked)
+    if path == ("engine", "proxy") and checked is not None and checked.reveal() != NONE:
+        return parse_proxy(checked.reveal())
     return checked
 
 

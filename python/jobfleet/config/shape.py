@@ -9,11 +9,16 @@ import msgspec
 from msgspec import Meta
 
 from jobfleet.config.model import EngineSettings, PoolSettings, Settings
+from jobfleet.config.tls import TlsSettings
 
 KeyPath = tuple[str, ...]
 PathSet = frozenset[str] | None
 
-_TABLES: Final[dict[KeyPath, type[msgspec.Struct]]] = {(): Settings, ("engine",): EngineSettings}
+_TABLES: Final[dict[KeyPath, type[msgspec.Struct]]] = {
+    (): Settings,
+    ("engine",): EngineSettings,
+    ("engine", "tls"): TlsSettings,
+}
 
 
 def model_of(path: KeyPath) -> type[msgspec.Struct] | None:

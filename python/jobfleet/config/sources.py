@@ -97,8 +97,8 @@ def _walk(table: Mapping[str, Any], prefix: KeyPath) -> Iterable[tuple[KeyPath, 
 
 def _anchored(path: KeyPath, value: Any, folder: Path) -> Any:
     """Paths in a file are relative to the file; dotted module names stay as they are."""
-    if path[-1] == "socket" and isinstance(value, str):
-        return str(folder / value)
+    if path[-1].endswith(("socket", "_file")) and isinstance(value, str):
+        return str(folder / Path(value).expanduser())
     if path[-1] == "handlers" and isinstance(value, list):
         return [str(folder / item) if _is_path(item, folder) else item for item in value]
     return value

@@ -5,7 +5,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _ENGINE_PREFIXES = ("CAMUNDA_", "ZEEBE_", "JOBFLEET_")
-_SECRET_WORDS = ("SECRET", "PASSWORD", "PASSPHRASE", "AUTHORIZATION", "CREDENTIAL", "_TOKEN", "MTLS_KEY")
+_SECRET_WORDS = ("SECRET", "PASSWORD", "PASSPHRASE", "AUTHORIZATION", "CREDENTIAL", "_TOKEN", "TLS_KEY", "ENGINE_PROXY")
 
 # Names that read like the above and hold no secret.
 _HARMLESS = frozenset(
@@ -14,6 +14,7 @@ _HARMLESS = frozenset(
         "CAMUNDA_TOKEN_CACHE_DIR",
         "CAMUNDA_TOKEN_DISK_CACHE_DISABLE",
         "CAMUNDA_MTLS_KEY_PATH",
+        "JOBFLEET_ENGINE_TLS_KEY_FILE",
         "JOBFLEET_PASS_CREDENTIALS",
         "ZEEBE_TOKEN_AUDIENCE",
     }

@@ -143,6 +143,13 @@ class EngineState(msgspec.Struct, tag_field="event", tag="engine"):
     message: str = ""
 
 
+class Notice(msgspec.Struct, tag_field="event", tag="notice"):
+    """Something about the core that the log should have; levels are those of the standard library."""
+
+    level: int
+    message: str
+
+
 class JobRejected(msgspec.Struct, tag_field="event", tag="job_rejected"):
     """The engine refused an outcome for good; the job was failed with the engine's words."""
 
@@ -166,6 +173,7 @@ Event = (
     | Log
     | Drained
     | EngineState
+    | Notice
     | JobRejected
     | Dropped
 )
