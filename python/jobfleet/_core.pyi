@@ -25,13 +25,27 @@ class Core:
         """Start the native thread. Nothing is activated until a pool and a ready worker exist."""
 
     def declare_pool(self, spec: bytes) -> int:
-        """Declare one generation of a pool (`PoolSpec` as JSON); returns its pool id.
+        """Declare one generation of a pool (`PoolSpec` as JSON); returns its pool id, which is never used again.
 
-        Raises `ValueError` naming the bad field.
+        With `standby` its workers start, and no job comes before `switch_pools`. Raises `ValueError` naming the bad
+        field.
         """
 
     def retire_pool(self, pool_id: int) -> None:
-        """Dispatch nothing more to this pool generation; its workers drain."""
+        """Dispatch nothing more to this pool generation; its workers drain. It takes no more workers."""
+
+    def switch_pools(self, begin: list[int], end: list[int]) -> None:
+        """In one step: the job types of `begin` go to these generations, and those of `end` are retired.
+
+        Jobs that wait go to the new ones. They go back to the engine where a new generation needs variables that were
+        not fetched, or where nobody runs their type any more. Raises `ValueError` for an unknown id.
+        """
+
+    def pause_pool(self, pool_id: int, reason: str | None) -> None:
+        """Activate nothing for this generation and hand back what has not started, saying why; None ends that."""
+
+    def give_up_workers(self, worker_ids: list[int], reason: str) -> None:
+        """Hand back every job that these workers still run; nobody wants their outcomes. It counts as no death."""
 
     def add_worker(self, pool_id: int) -> tuple[int, int, int]:
         """Make room for one worker process: `(worker_id, link_fd, recorder_fd)`.
@@ -57,7 +71,11 @@ class Core:
         """Hand back every job that is still running, drop held polls, and end with `drained`."""
 
     def set_authorization(self, value: str | None) -> None:
-        """Replace the Authorization header of the requests that follow."""
+        """Replace the Authorization header of the requests that follow.
+
+        Headers are numbered: 0 is the one of the settings, each call makes the next. The event `unauthorized` names
+        the number that the engine refused; requests then wait for another header, or for a growing pause.
+        """
 
     @property
     def event_fd(self) -> int:

@@ -46,13 +46,19 @@ def test_every_setting_can_be_given_in_the_environment() -> None:
         ("preload",): ("false", False),
         ("grace",): ("1m30s", Duration(90)),
         ("start_timeout",): ("250ms", Duration(0.25)),
+        ("recycle_jobs",): ("500", 500),
+        ("recycle_age",): ("12h", Duration(12 * 3600)),
+        ("recycle_growth",): ("1GiB", ByteSize(2**30)),
         ("socket",): ("/run/x.sock", Path("/run/x.sock")),
         ("log_format",): ("json", "json"),
+        ("watch",): ("true", True),
+        ("log_level",): ("warning", "warning"),
         ("dumpable",): ("true", True),
         ("pass_credentials",): ("1", True),
         ("engine", "url"): ("camunda+https://host/base", "camunda+https://host/base"),
         ("engine", "authorization"): ("Bearer x", Secret("Bearer x")),
         ("engine", "hold"): ("10", Duration(10)),
+        ("engine", "worker_name"): ("bank-7", "bank-7"),
         ("engine", "byte_budget"): ("1MiB", ByteSize(2**20)),
         ("engine", "outcome_connections_max"): ("64", 64),
         ("engine", "backpressure"): ("legacy", "legacy"),
@@ -68,6 +74,25 @@ def test_every_setting_can_be_given_in_the_environment() -> None:
         ("engine", "tls", "key_pem"): ("key", Secret("key")),
         ("engine", "tls", "key_passphrase"): ("words", Secret("words")),
         ("engine", "tls", "server_name"): ("zeebe", "zeebe"),
+        ("auth", "strategy"): ("header", "header"),
+        ("auth", "client_id"): ("me", "me"),
+        ("auth", "client_secret"): ("s3cret", Secret("s3cret")),
+        ("auth", "client_secret_file"): ("/run/secret", Path("/run/secret")),
+        ("auth", "token_url"): ("https://login/token", "https://login/token"),
+        ("auth", "audience"): ("api", "api"),
+        ("auth", "scope"): ("jobs", "jobs"),
+        ("auth", "resource"): ("urn:api", "urn:api"),
+        ("auth", "username"): ("ada", "ada"),
+        ("auth", "password"): ("pass", Secret("pass")),
+        ("auth", "password_file"): ("/run/pass", Path("/run/pass")),
+        ("auth", "token_file"): ("/run/token", Path("/run/token")),
+        ("auth", "provider"): ("bank.Login", "bank.Login"),
+        ("auth", "cache_dir"): ("/var/cache/x", Path("/var/cache/x")),
+        ("auth", "cache"): ("false", False),
+        ("defaults", "lease"): ("5m", Duration(300)),
+        ("defaults", "max_jobs"): ("32", 32),
+        ("defaults", "tenants"): ("a, b", ["a", "b"]),
+        ("defaults", "tenant_filter"): ("assigned", "assigned"),
     }
     assert set(samples) == set(setting_paths())
     environ = {environment_name(path): text for path, (text, _) in samples.items()}
@@ -132,7 +157,7 @@ def test_file_that_does_not_exist_is_named() -> None:
 def test_file_of_the_folder_is_read_without_being_named() -> None:
     write('name = "found"\n')
     loaded = load_settings({}, {})
-    assert (loaded.settings.name, loaded.file) == ("found", Path("fleet.toml"))
+    assert (loaded.settings.name, loaded.files) == ("found", [Path("fleet.toml")])
 
 
 def test_wrong_value_of_the_environment_names_the_variable() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from jobfleet.auth.make import Credentials
 from jobfleet.config import Settings, load_settings
 from jobfleet.config.engine_url import parse_engine_url
 from jobfleet.config.tls import CAMUNDA_VARIABLES
@@ -19,8 +20,8 @@ def _empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def for_core(settings: Settings) -> dict[str, object]:
     """The engine as the core is told of it."""
-    document = msgspec.json.decode(core_settings(settings, parse_engine_url("camunda+https://host"), "here"))
-    return dict(document["engine"])
+    address = parse_engine_url("camunda+https://host")
+    return dict(msgspec.json.decode(core_settings(settings, address, "here", Credentials("none")))["engine"])
 
 
 def test_camundas_variables_name_certificates() -> None:

@@ -41,6 +41,18 @@ class FakeCore:
         """Write it down."""
         self.calls.append(("retire_pool", pool_id))
 
+    def switch_pools(self, begin: list[int], end: list[int]) -> None:
+        """Write it down."""
+        self.calls.append(("switch_pools", begin, end))
+
+    def pause_pool(self, pool_id: int, reason: str | None) -> None:
+        """Write it down."""
+        self.calls.append(("pause_pool", pool_id, reason))
+
+    def give_up_workers(self, worker_ids: list[int], reason: str) -> None:
+        """Write it down."""
+        self.calls.append(("give_up_workers", worker_ids, reason))
+
     def add_worker(self, pool_id: int) -> tuple[int, int, int]:
         """A worker with real descriptors, or the next refusal."""
         if self.refusals:
@@ -117,8 +129,17 @@ class Stage:
         self._module = module
         self.reaper = Reaper(loop, self.log.error)
         self.reaper.start()
+        self.renewed: list[str] = []
         self.around = Surroundings(
-            self.core, self.reaper, loop, self.log, _Poke(self._changed), self.spawn, {}, self._changed.set
+            core=self.core,
+            reaper=self.reaper,
+            loop=loop,
+            log=self.log,
+            hub=_Poke(self._changed),
+            spawn=self.spawn,
+            types={},
+            renew=lambda pool, why: self.renewed.append(pool),
+            changed=self._changed.set,
         )
 
     def spawn(self) -> Spawned:

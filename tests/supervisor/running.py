@@ -37,7 +37,8 @@ class RunningFleet:
         prefix: Sequence[str] = (),
         output: int | None = None,
     ) -> None:
-        (folder / "handlers.py").write_text(textwrap.dedent(source))
+        self.folder = folder
+        self.write(source)
         # A path below pytest's temporary folder can be too long for a Unix socket.
         self._run_dir = tempfile.TemporaryDirectory(prefix="jf-")
         self.socket = Path(self._run_dir.name) / "socket"
@@ -59,6 +60,12 @@ class RunningFleet:
         )
         if output is None:
             threading.Thread(target=self._read, daemon=True).start()
+
+    def write(self, source: str, file: str = "handlers.py") -> None:
+        """Replace a file of its folder in one step, as editors and deployments do."""
+        fresh = self.folder / f".{file}.fresh"
+        fresh.write_text(textwrap.dedent(source))
+        fresh.replace(self.folder / file)
 
     # -- the log
 
@@ -99,6 +106,27 @@ class RunningFleet:
         """`GET /v1/status`."""
         with self.client() as client:
             return dict(client.get("/v1/status").raise_for_status().json())
+
+    def post(self, route: str, body: object = None) -> tuple[int, Json]:
+        """POST: the status code and the answer."""
+        with self.client() as client:
+            answer = client.post(route) if body is None else client.post(route, json=body)
+            return answer.status_code, dict(answer.json())
+
+    def reload(self) -> Json:
+        """Reload, and wait for the outcome."""
+        return self.post("/v1/reload?wait=true")[1]
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """A command of the CLI for this fleet."""
+        return subprocess.run(
+            [sys.executable, "-m", "jobfleet", *arguments, "--socket", str(self.socket)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_S,
+            check=False,
+        )
 
     def processes(self) -> list[Json]:
         """Worker processes of all pools."""

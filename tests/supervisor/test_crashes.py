@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from .running import Json, RunningFleet, wait_gone
+from tests.camunda.waiting import wait_until
+
+from .running import DEADLINE_S, Json, RunningFleet, wait_gone
 
 RunFleet = Callable[..., RunningFleet]
 
@@ -246,3 +249,50 @@ def test_start_hook_that_raises_is_told_with_its_place_and_tried_again_slowly(ru
     assert "handlers.py" in told
     fleet.wait_for_line("degraded")
     assert fleet.stop() == 0
+
+
+def test_degraded_pool_keeps_no_jobs_says_why_and_leaves_the_other_pools_alone(
+    run_fleet: RunFleet, tmp_path: Path
+) -> None:
+    (tmp_path / "fleet.toml").write_text('processes = 1\n[pools.other]\nhandlers = ["other.py"]\n')
+    (tmp_path / "other.py").write_text(
+        'from jobfleet import Job, handler\n\n@handler("other")\ndef other(job: Job) -> None:\n    pass\n'
+    )
+    fleet = run_fleet(
+        f"""
+        import os, time
+        from jobfleet import on_start, handler, Job
+
+        @on_start
+        def fragile() -> None:
+            if os.path.exists({str(tmp_path)!r} + "/broken"):
+                raise ConnectionError("no database")
+
+        @handler("slow")
+        def slow(job: Job) -> None:
+            print("started", flush=True)
+            if not os.path.exists({str(tmp_path)!r} + "/mended"):
+                time.sleep(600)
+        """,
+    ).wait_running()
+    others = {pool["name"]: pool["processes"][0]["pid"] for pool in fleet.status()["pools"]}
+    fleet.push("slow")
+    fleet.wait_for_line("started")
+    (tmp_path / "broken").touch()
+    os.kill(others["default"], signal.SIGKILL)
+    assert "no database" in fleet.wait_for_line("the pool is degraded")["message"]
+    fleet.push("slow", count=5)
+    fleet.push("other", count=5)
+
+    def given_back() -> bool:
+        account = fleet.account()
+        return (account["completed"], account["waiting"], account["in_flight"]) == (5, 6, 0)
+
+    wait_until(given_back, "the other pool works, and the degraded one holds nothing", DEADLINE_S)
+    default, other = fleet.status()["pools"]
+    assert (default["state"], "no database" in default["reason"]) == ("degraded", True)
+    assert (other["state"], other["processes"][0]["pid"]) == ("ready", others["other"])
+    (tmp_path / "mended").touch()
+    (tmp_path / "broken").unlink()
+    fleet.wait_for_line("the pool has recovered")
+    wait_until(lambda: fleet.account()["completed"] == 11, "its jobs are done", DEADLINE_S)

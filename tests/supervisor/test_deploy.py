@@ -29,6 +29,12 @@ def test_its_command_is_understood_and_its_stop_is_longer_than_the_grace_period(
     assert Duration.parse(setting("TimeoutStopSec")).s > Duration.parse(parsed.options["grace",]).s + 5
 
 
+def test_its_reload_asks_the_fleet_that_it_started() -> None:
+    program, command, option, socket = setting("ExecReload").split()
+    assert (program, command) == (setting("ExecStart").split()[0], "reload")
+    assert f"{option} {socket}" in setting("ExecStart")
+
+
 def test_it_does_not_start_again_after_what_does_not_get_better() -> None:
     hopeless = {ExitCode.USAGE, ExitCode.SETTINGS, ExitCode.HANDLERS}
     assert {int(status) for status in setting("RestartPreventExitStatus").split()} == hopeless

@@ -189,13 +189,6 @@ def test_signal_while_the_handlers_are_still_imported_ends_the_fleet(run_fleet: 
     assert time.monotonic() - started < 60
 
 
-def test_hangup_is_answered_with_what_this_version_cannot_do(run_fleet: RunFleet, engine: object) -> None:
-    fleet = run_against(run_fleet, engine, "--processes", "1")
-    fleet.signal(signal.SIGHUP)
-    fleet.wait_for_line("cannot reload")
-    assert fleet.stop() == ExitCode.OK
-
-
 def test_polls_of_an_engine_that_does_not_notice_departed_clients_are_waited_for(run_fleet: RunFleet) -> None:
     from jobfleet._core import LocalEngine
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 from typing import Any
 
+import msgspec
 from jobfleet.supervisor import events as events_module
 from jobfleet.supervisor.events import CoreEvents
 
@@ -31,9 +32,7 @@ def ear() -> tuple[TalkingCore, Stage, CoreEvents, list[str]]:
     stage = Stage("unused", {})
     stage.core = core = TalkingCore()
     drained: list[str] = []
-    around = type(stage.around)(
-        core, stage.reaper, stage.around.loop, stage.log, stage.around.hub, stage.spawn, {}, stage.around.changed
-    )
+    around = msgspec.structs.replace(stage.around, core=core)
     return core, stage, CoreEvents(around, [], lambda: drained.append("drained")), drained
 
 

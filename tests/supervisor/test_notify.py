@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -39,7 +41,31 @@ def test_start_and_end_of_a_fleet_are_told(
         last = ""
         while not last.startswith("STOPPING"):
             last = manager.recv(4096).decode()
-        assert last == "STOPPING=1\nSTATUS=draining: SIGTERM"
+        assert last == "STOPPING=1\nEXTEND_TIMEOUT_USEC=40000000\nSTATUS=draining: SIGTERM"
+
+
+def test_reload_is_told_with_its_begin_and_its_end_whatever_becomes_of_it(
+    run_fleet: Callable[..., RunningFleet], tmp_path: Path
+) -> None:
+    address = str(tmp_path / "n")
+
+    def told(begin: str) -> str:
+        while not (message := manager.recv(4096).decode()).startswith(begin):
+            assert message
+        return message
+
+    with listen(address) as manager:
+        fleet = run_fleet(NOOP, "--processes", "1", environ={"NOTIFY_SOCKET": address})
+        told("READY=1")
+        before_us = time.monotonic_ns() // 1000
+        fleet.signal(signal.SIGHUP)
+        lines = dict(line.split("=", 1) for line in told("RELOADING=1").splitlines())
+        assert before_us <= int(lines["MONOTONIC_USEC"]) <= time.monotonic_ns() // 1000
+        assert told("READY=1").startswith("READY=1\nSTATUS=reloaded; running")
+        fleet.write("import absent_module_of_nobody\n")
+        fleet.signal(signal.SIGHUP)
+        told("RELOADING=1")
+        assert "reload failed: pool default: " in told("READY=1")
 
 
 def test_manager_reads_that_the_engine_is_down(run_fleet: Callable[..., RunningFleet], tmp_path: Path) -> None:
@@ -64,7 +90,7 @@ def test_manager_that_is_gone_does_no_harm(tmp_path: Path) -> None:
     with listen(address) as manager:
         notifier.status("still up")
         assert manager.recv(4096) == b"STATUS=still up"
-    notifier.stopping("down")
+    notifier.stopping("down", 1)
     notifier.close()
 
 

@@ -85,6 +85,7 @@ def test_handlers_are_declared_once_and_every_index_is_forked(act: Act) -> None:
                 "generation": 1,
                 "lanes": [["main", 1]],
                 "types": [{"type": "noop", "lane": 0, "slots": 1, "lease_ms": 1000, "fetch": None}],
+                "standby": False,
             }
         ]
         assert [worker.index for worker in pool.crew] == [0, 1]
@@ -257,6 +258,7 @@ def test_handlers_that_changed_on_disk_are_not_mixed_with_the_old_ones(act: Act)
         await stage.until(lambda: pool.load_error is not None)
         assert pool.load_error is not None
         assert "changed on disk" in pool.load_error.error
+        assert stage.renewed == ["mail"]
         assert pool.life.state is PoolState.READY
         for worker in list(pool.crew):
             assert worker.pid is not None

@@ -36,6 +36,10 @@ class Engine:
         """What `--engine` takes."""
         return f"camunda+{self.url}"
 
+    def accept(self, *headers: str) -> None:
+        """Accept only these Authorization headers from now on; none of them: every request."""
+        self._client.post("/local/settings", json={"require_authorization": headers}).raise_for_status()
+
     def push(self, job_type: str, count: int = 1, retries: int = 3, **variables: object) -> list[str]:
         """Make jobs; their keys."""
         body = {"type": job_type, "count": count, "variables": variables, "retries": retries}

@@ -37,8 +37,9 @@ class Fleet(RunningFleet):
         self.engine = engine
         self._mark = uuid.uuid4().hex
         chosen = ("--engine", address or engine.address, *options)
-        marked = (environ or {}) | {_MARK: self._mark}
-        super().__init__(folder, source, *chosen, environ=marked, prefix=prefix, output=output)
+        super().__init__(
+            folder, source, *chosen, environ={_MARK: self._mark, **(environ or {})}, prefix=prefix, output=output
+        )
 
     def jobfleet(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run another command in the fleet's folder."""

@@ -257,6 +257,30 @@ def test_wrapped_async_function_runs_on_the_loop_where_its_author_says_so(worker
     assert core.outcome(core.give()).variables == {"done": True}
 
 
+def test_handler_that_cancels_every_task_costs_no_job(worker: StartWorker) -> None:
+    started = worker("""
+        import asyncio
+        from jobfleet import handler
+
+        @handler("waits")
+        async def waits(job):
+            await asyncio.Event().wait()
+
+        @handler("cancels")
+        async def cancels(job):
+            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+                task.cancel()
+    """)
+    victims = [started.core.give(0) for _ in range(3)]
+    cancels = started.core.give(1)
+    victims += [started.core.give(0) for _ in range(3)]
+    assert started.core.outcome(cancels).kind == "complete"
+    assert started.core.outcome(started.core.give(1)).kind == "complete"
+    assert [started.core.outcome(job).kind for job in victims] == ["fail"] * 6
+    started.core.drain()
+    assert started.exit_status() == 0
+
+
 def test_slots_of_a_loop_bound_what_runs_at_once(worker: StartWorker) -> None:
     started = worker("""
         import asyncio

@@ -2,7 +2,8 @@
 
 import typer
 
-from jobfleet.cli import check, demo, engine, push, run, status
+from jobfleet.cli import check, demo, engine, pools, push, run, status
+from jobfleet.cli import reload as reload_command
 
 app = typer.Typer(
     help="Runs fleets of Python job handlers against a workflow engine.",
@@ -14,6 +15,12 @@ app = typer.Typer(
 
 app.command("run")(run.run)
 app.command("status")(status.status)
+app.command("reload")(reload_command.reload)
+app.command("scale")(pools.scale)
+app.command("restart")(pools.restart)
+app.command("pause")(pools.pause)
+app.command("resume")(pools.resume)
+app.command("drain")(pools.drain)
 app.command("check")(check.check)
 app.command("engine")(engine.engine)
 app.command("push")(push.push)

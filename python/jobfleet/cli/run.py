@@ -29,6 +29,9 @@ def run(
     name: Annotated[str | None, _option("--name", "NAME")] = None,
     grace: Annotated[str | None, _option("--grace", "SECONDS")] = None,
     log_format: Annotated[str | None, _option("--log-format", "text|json")] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help=f"{description(('watch',))} [{environment_name(('watch',))}]")
+    ] = False,
     config: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="Settings file; fleet.toml of this folder by default. [JOBFLEET_CONFIG]"),
@@ -38,6 +41,7 @@ def run(
 
     Options win over JOBFLEET_* variables, these over the settings file, and that over defaults.
     The first SIGTERM or SIGINT drains the fleet within the grace period; a second one ends it at once.
+    SIGHUP or `jobfleet reload` loads handlers and settings anew while jobs go on.
     """
     given = {
         "--engine": engine,
@@ -49,4 +53,6 @@ def run(
         "--log-format": log_format,
     }
     options = {RUN_OPTIONS[flag]: value for flag, value in given.items() if value is not None}
+    if watch:
+        options["watch",] = "true"
     raise typer.Exit(start(RunArguments(handlers or [], options, config)))

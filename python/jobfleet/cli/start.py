@@ -9,7 +9,7 @@ from jobfleet.supervisor.spawn import Spawned, spawn_zygote
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from jobfleet.config import PoolPlan, Settings
+    from jobfleet.config import Loaded, PoolPlan, Settings
 
 
 def start(arguments: RunArguments) -> ExitCode:
@@ -25,10 +25,14 @@ def start(arguments: RunArguments) -> ExitCode:
     from jobfleet.config import SettingsError, load_settings, plan_pools  # noqa: PLC0415
 
     flags = {path: flag for flag, path in RUN_OPTIONS.items()}
-    try:
-        config = Path(arguments.config) if arguments.config else None
+    config = Path(arguments.config) if arguments.config else None
+
+    def read() -> "tuple[Loaded, list[PoolPlan]]":
         loaded = load_settings(arguments.values(), os.environ, config, flags)
-        plans = plan_pools(loaded.settings)
+        return loaded, plan_pools(loaded.settings)
+
+    try:
+        loaded, plans = read()
     except SettingsError as error:
         first.close()
         complain(*error.problems)
@@ -41,7 +45,7 @@ def start(arguments: RunArguments) -> ExitCode:
 
     from jobfleet.supervisor.service import serve  # noqa: PLC0415
 
-    return serve(loaded, plans, zygotes, os.environ)
+    return serve(loaded, plans, zygotes, os.environ, read)
 
 
 def _zygotes(first: Spawned, plans: "list[PoolPlan]", settings: "Settings") -> list[Spawned]:

@@ -18,7 +18,9 @@ _STYLES = {"ready": "green", "running": "green", "up": "green", "degraded": "red
 def status_view(status: FleetStatus) -> RenderableType:
     """Everything, top down: fleet, pools with their processes, job types."""
     parts: list[RenderableType] = [_fleet(status.fleet), _traffic(status)]
-    for pool in status.pools:
+    if status.reload is not None:
+        parts.append(_reload(status))
+    for pool in [*status.pools, *status.generations]:
         parts += [_pool_line(pool), processes_table(pool)]
     parts.append(types_table(status.types))
     return Group(*parts)
@@ -126,10 +128,29 @@ def _traffic(status: FleetStatus) -> RenderableType:
     return text
 
 
+def _reload(status: FleetStatus) -> RenderableType:
+    """The reload that goes on, or how the last one ended."""
+    reload = status.reload
+    if reload is None:
+        return Text()
+    text = Text.assemble("reload ", (reload.state, "red" if reload.state == "failed" else "green"))
+    text.append(f" {ago(reload.since)} ago ({reload.why})")
+    if reload.error:
+        text.append(f": {reload.error}", style="red")
+    if reload.needs_restart:
+        text.append(f"; needs a restart: {', '.join(reload.needs_restart)}", style="yellow")
+    if status.reload_queued:
+        text.append("; another one follows", style="yellow")
+    return text
+
+
 def _pool_line(pool: PoolStatus) -> RenderableType:
     text = Text.assemble("\n", (f"pool {pool.name} ", "bold"), state_text(pool.state))
-    if pool.state == "degraded" and pool.reason:
-        text.append(f"  {pool.reason}", style="red")
+    text.append(f"  generation {pool.generation}, {len(pool.processes)} of {pool.size} processes")
+    if pool.grace_left_s is not None:
+        text.append(f", {pool.grace_left_s:.0f} s of grace left", style="yellow")
+    if pool.state in ("degraded", "draining") and pool.reason:
+        text.append(f"  {pool.reason}", style="red" if pool.state == "degraded" else "yellow")
     return text
 
 

@@ -1,4 +1,6 @@
-"""Puts the settings together: command line, then `JOBFLEET_*`, then `CAMUNDA_*`, then `fleet.toml`, then defaults.
+"""Puts the settings together: command line, then environment, then `.env`, then `fleet.toml`, then defaults.
+
+In the environment and in `.env`, a `JOBFLEET_*` variable wins over a `CAMUNDA_*` one that means the same.
 
 The first source that has a value wins, setting by setting. Lists are replaced, never joined.
 """
@@ -11,12 +13,24 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from jobfleet.config.auth import AuthSettings, Strategy, choose
+from jobfleet.config.camunda_env import camunda_environment
 from jobfleet.config.durations import ByteSize, Duration
 from jobfleet.config.engine_url import parse_engine_url
+from jobfleet.config.env_file import env_file, read_env_file
 from jobfleet.config.errors import SettingsError
+from jobfleet.config.exposure import exposed_secrets, visible_password
 from jobfleet.config.hosts import granted_processors
 from jobfleet.config.layers import camunda_certificates, layered
-from jobfleet.config.model import DEFAULT_POOL, EngineSettings, PoolPlan, PoolSettings, Settings
+from jobfleet.config.model import (
+    DEFAULT_POOL,
+    EngineSettings,
+    HandlerDefaults,
+    PoolPlan,
+    PoolSettings,
+    Recycling,
+    Settings,
+)
 from jobfleet.config.proxy import NONE, parse_proxy, proxy_of_environment
 from jobfleet.config.secret import Secret
 from jobfleet.config.shape import KeyPath, bare_type, expected, field_type
@@ -24,14 +38,17 @@ from jobfleet.config.sources import Raw, Source, command_line, environment, toml
 from jobfleet.config.tls import TlsSettings
 
 _DEFAULT_FILE = Path("fleet.toml")
+_LISTS = ("handlers", "tenants")
 
 
 class Loaded(NamedTuple):
-    """Settings, the file they came from, and what a user should be told about them."""
+    """Settings, the files they came from, and what a user should be told about them."""
 
     settings: Settings
-    file: Path | None
+    files: list[Path]
     notes: list[str]
+    strategy: Strategy
+    """Which credentials count."""
 
 
 def load_settings(
@@ -44,15 +61,18 @@ def load_settings(
 
     `file` None means `JOBFLEET_CONFIG`, else `fleet.toml` of the working directory when there is one.
     """
-    file = file or _configured_file(environ)
-    from_environment, notes = environment(environ)
-    merged = layered(
-        toml_file(file) if file else {},
-        camunda_certificates(environ),
-        from_environment,
-        command_line(values, flags or {}),
-    )
-    return Loaded(with_proxy(_build(merged), environ), file, notes)
+    named = env_file(environ)
+    variables = read_env_file(named) if named else {}
+    file = file or _configured_file({**variables, **environ})
+    from_file = toml_file(file) if file else {}
+    from_env_file, notes = _variables(variables, f"{named}: ")
+    from_environment, more = _variables(environ)
+    merged = layered(from_file, from_env_file, from_environment, command_line(values, flags or {}))
+    settings = with_proxy(_build(merged), environ)
+    strategy = _choose_credentials(settings, merged)
+    notes += more + exposed_secrets(file, from_file) + exposed_secrets(named, from_env_file)
+    notes += visible_password(("engine", "url") in values, settings.engine.url)
+    return Loaded(settings, [path for path in (file, named) if path], notes, strategy)
 
 
 def with_proxy(settings: Settings, environ: Mapping[str, str]) -> Settings:
@@ -68,6 +88,28 @@ def with_proxy(settings: Settings, environ: Mapping[str, str]) -> Settings:
             raise SettingsError([str(error)]) from None
         proxy = found[1] if found else None
     return msgspec.structs.replace(settings, engine=msgspec.structs.replace(engine, proxy=proxy))
+
+
+def _variables(environ: Mapping[str, str], place: str = "") -> tuple[Source, list[str]]:
+    """What the variables set, ours before Camunda's."""
+    theirs, their_notes = camunda_environment(environ, place)
+    ours, our_notes = environment(environ, place)
+    return layered(theirs, camunda_certificates(environ, place), ours), our_notes + their_notes
+
+
+def _choose_credentials(settings: Settings, merged: Source) -> Strategy:
+    """Raises `SettingsError` when it is not clear which credentials count. The embedded engine wants none."""
+    if settings.engine.url is None:
+        return "none"
+    origins = {path[1]: raw.origin for path, raw in merged.items() if path[0] == "auth"}
+    if settings.engine.authorization is not None:
+        origins["engine.authorization"] = merged["engine", "authorization"].origin
+    elif parse_engine_url(settings.engine.url).authorization is not None:
+        origins["engine.authorization"] = merged["engine", "url"].origin
+    try:
+        return choose(settings.auth, "engine.authorization" in origins, origins)
+    except ValueError as error:
+        raise SettingsError([str(error)]) from None
 
 
 def plan_pools(settings: Settings) -> list[PoolPlan]:
@@ -93,6 +135,12 @@ def _plan(name: str, pool: PoolSettings, settings: Settings) -> PoolPlan:
         slots=settings.slots if pool.slots is None else pool.slots,
         preload=settings.preload if pool.preload is None else pool.preload,
         start_timeout_s=(pool.start_timeout or settings.start_timeout).s,
+        recycle=Recycling(
+            jobs=pool.recycle_jobs or settings.recycle_jobs,
+            age=pool.recycle_age or settings.recycle_age,
+            growth=pool.recycle_growth or settings.recycle_growth,
+        ),
+        defaults=settings.defaults,
     )
 
 
@@ -106,8 +154,12 @@ def _configured_file(environ: Mapping[str, str]) -> Path | None:
 def _build(merged: Source) -> Settings:
     problems: list[str] = []
     fleet: dict[str, Any] = {}
-    engine: dict[str, Any] = {}
-    tls: dict[str, Any] = {}
+    tables: dict[KeyPath, dict[str, Any]] = {
+        ("engine",): {},
+        ("engine", "tls"): {},
+        ("auth",): {},
+        ("defaults",): {},
+    }
     pools: dict[str, dict[str, Any]] = {}
     for path, raw in merged.items():
         try:
@@ -115,8 +167,7 @@ def _build(merged: Source) -> Settings:
         except ValueError as error:
             problems.append(f"{raw.origin}: {_place(path, raw)}{error}")
             continue
-        tables = {(): fleet, ("engine",): engine, ("engine", "tls"): tls}
-        table = tables[path[:-1]] if path[:-1] in tables else pools.setdefault(path[1], {})
+        table = _table(path, fleet, tables, pools)
         table[path[-1]] = value
     for name, pool in pools.items():
         if not pool.get("handlers") and ("pools", name, "handlers") not in merged:
@@ -125,7 +176,22 @@ def _build(merged: Source) -> Settings:
     if problems:
         raise SettingsError(problems)
     named = {name: PoolSettings(**pool) for name, pool in pools.items()}
-    return Settings(**fleet, engine=EngineSettings(**engine, tls=TlsSettings(**tls)), pools=named)
+    return Settings(
+        **fleet,
+        engine=EngineSettings(**tables["engine",], tls=TlsSettings(**tables["engine", "tls"])),
+        auth=AuthSettings(**tables["auth",]),
+        defaults=HandlerDefaults(**tables["defaults",]),
+        pools=named,
+    )
+
+
+def _table(
+    path: KeyPath, fleet: dict[str, Any], tables: dict[KeyPath, dict[str, Any]], pools: dict[str, dict[str, Any]]
+) -> dict[str, Any]:
+    """Where the setting at `path` is collected."""
+    if len(path) == 1:
+        return fleet
+    return tables[path[:-1]] if path[:-1] in tables else pools.setdefault(path[1], {})
 
 
 def _place(path: KeyPath, raw: Raw) -> str:
@@ -136,7 +202,7 @@ def _place(path: KeyPath, raw: Raw) -> str:
 def _checked(path: KeyPath, raw: Raw) -> Any:
     """The value in its declared type. Raises `ValueError` that says what is expected."""
     value = raw.value
-    if raw.from_text and path[-1] == "handlers" and isinstance(value, str):
+    if raw.from_text and path[-1] in _LISTS and isinstance(value, str):
         value = [item.strip() for item in value.split(",") if item.strip()]
     if raw.from_text and isinstance(value, str) and int in bare_type(path) and value.strip().isdigit():
         # A union of a number and words does not read numbers from text by itself.

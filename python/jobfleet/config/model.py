@@ -12,12 +12,14 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from jobfleet.config.auth import AuthSettings
 from jobfleet.config.durations import ByteSize, Duration
 from jobfleet.config.secret import Secret
 from jobfleet.config.tls import TlsSettings
 
 Processes = Annotated[int, Meta(ge=1, le=4096)] | Literal["auto"]
 Slots = Annotated[int, Meta(ge=1, le=100_000)]
+Jobs = Annotated[int, Meta(ge=1)]
 
 # The default pool of handlers that are given to `jobfleet run`.
 DEFAULT_POOL = "default"
@@ -36,6 +38,9 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     hold: Annotated[
         Duration | None, Meta(description="How long the engine may hold an empty poll. Unset: by the engine's version.")
     ] = None
+    worker_name: Annotated[str | None, Meta(description="Name of the fleet at the engine. Unset: host and fleet.")] = (
+        None
+    )
     byte_budget: Annotated[ByteSize, Meta(description="The most bytes that one answer with jobs should have.")] = (
         ByteSize(8 * 2**20)
     )
@@ -62,6 +67,21 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     tls: Annotated[TlsSettings, Meta(description="Certificates, for https.")] = TlsSettings()
 
 
+class HandlerDefaults(msgspec.Struct, frozen=True, kw_only=True):
+    """What handlers inherit that do not say it themselves."""
+
+    lease: Annotated[Duration, Meta(description="For how long the engine reserves an activated job.")] = Duration(60)
+    max_jobs: Annotated[
+        Annotated[int, Meta(ge=1, le=1_000_000)] | None,
+        Meta(description="Most jobs of a type that the fleet holds at once."),
+    ] = None
+    tenants: Annotated[list[str] | None, Meta(description="Tenants to take jobs from.")] = None
+    tenant_filter: Annotated[
+        Literal["provided", "assigned"] | None,
+        Meta(description='"provided": the tenants above; "assigned": all that the credentials belong to.'),
+    ] = None
+
+
 class PoolSettings(msgspec.Struct, frozen=True, kw_only=True):
     """One pool. What is unset here is taken from the fleet."""
 
@@ -74,6 +94,15 @@ class PoolSettings(msgspec.Struct, frozen=True, kw_only=True):
         bool | None, Meta(description="Import handlers before the fork. Switch off for modules that cannot be forked.")
     ] = None
     start_timeout: Annotated[Duration | None, Meta(description="Time for a worker to become ready.")] = None
+    recycle_jobs: Annotated[
+        Jobs | None, Meta(description="Replace a worker after about this many jobs. Unset: never.")
+    ] = None
+    recycle_age: Annotated[Duration | None, Meta(description="Replace a worker at about this age. Unset: never.")] = (
+        None
+    )
+    recycle_growth: Annotated[
+        ByteSize | None, Meta(description="Replace a worker that has grown by about this much memory. Unset: never.")
+    ] = None
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,11 +125,27 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     start_timeout: Annotated[
         Duration, Meta(description="Time for a worker to become ready, its on_start hooks included.")
     ] = Duration(60)
+    recycle_jobs: Annotated[
+        Jobs | None, Meta(description="Replace a worker after about this many jobs. Unset: never.")
+    ] = None
+    recycle_age: Annotated[Duration | None, Meta(description="Replace a worker at about this age. Unset: never.")] = (
+        None
+    )
+    recycle_growth: Annotated[
+        ByteSize | None, Meta(description="Replace a worker that has grown by about this much memory. Unset: never.")
+    ] = None
     socket: Annotated[
         Path | None,
         Meta(description="Unix socket of the control API. Unset: $XDG_RUNTIME_DIR/jobfleet/NAME.sock."),
     ] = None
     log_format: Annotated[Literal["text", "json"], Meta(description="Shape of the log lines on stderr.")] = "text"
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error", "silent"],
+        Meta(description="The least severe lines of the log, handlers' records included."),
+    ] = "debug"
+    watch: Annotated[
+        bool, Meta(description="Reload when a source file or the settings file changes. For development.")
+    ] = False
     dumpable: Annotated[
         bool, Meta(description="Let profilers and debuggers of the same user attach to the supervisor.")
     ] = False
@@ -108,10 +153,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         bool, Meta(description="Leave the engine's credentials in the environment of worker processes.")
     ] = False
     engine: Annotated[EngineSettings, Meta(description="Where the jobs come from.")] = EngineSettings()
+    auth: Annotated[AuthSettings, Meta(description="Credentials of the fleet at its engine.")] = AuthSettings()
+    defaults: Annotated[HandlerDefaults, Meta(description="What handlers inherit that do not say it themselves.")] = (
+        HandlerDefaults()
+    )
     pools: Annotated[
         dict[str, PoolSettings],
         Meta(description="Named pools. Unset: all handlers form one pool, `default`."),
     ] = {}
+
+
+class Recycling(msgspec.Struct, frozen=True, kw_only=True):
+    """When a worker is replaced although it works. None: never for that reason."""
+
+    jobs: int | None = None
+    age: Duration | None = None
+    growth: ByteSize | None = None
 
 
 class PoolPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,3 +180,5 @@ class PoolPlan(msgspec.Struct, frozen=True, kw_only=True):
     slots: int | None
     preload: bool
     start_timeout_s: float
+    recycle: Recycling = Recycling()
+    defaults: HandlerDefaults = HandlerDefaults()

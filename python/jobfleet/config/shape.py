@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from types import UnionType
-from typing import Any, Final, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 import msgspec
 from msgspec import Meta
 
-from jobfleet.config.model import EngineSettings, PoolSettings, Settings
+from jobfleet.config.auth import AuthSettings
+from jobfleet.config.model import EngineSettings, HandlerDefaults, PoolSettings, Settings
 from jobfleet.config.tls import TlsSettings
 
 KeyPath = tuple[str, ...]
@@ -18,6 +19,8 @@ _TABLES: Final[dict[KeyPath, type[msgspec.Struct]]] = {
     (): Settings,
     ("engine",): EngineSettings,
     ("engine", "tls"): TlsSettings,
+    ("auth",): AuthSettings,
+    ("defaults",): HandlerDefaults,
 }
 
 
@@ -83,6 +86,8 @@ def _in_words(declared: Any) -> str:
         return " or ".join(f'"{choice}"' for choice in get_args(kind))
     if kind is int:
         return "a whole number" + (f" of at least {meta.ge}" if meta.ge is not None else "")
+    if get_origin(kind) is Annotated:
+        return _in_words(kind)
     if kind is str and meta.pattern:
         return "a name of letters, digits, `.`, `_` and `-`"
     return {bool: "true or false"}.get(kind, "a list of texts" if get_origin(kind) is list else "text")

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from jobfleet.config.errors import SettingsError
 from jobfleet.config.shape import ENVIRONMENT_NAMES, KeyPath, PathSet, fields_of, table_of
 
-_CONTROL_NAMES: Final = frozenset({"JOBFLEET_CONFIG"})
+_CONTROL_NAMES: Final = frozenset({"JOBFLEET_CONFIG", "JOBFLEET_ENV_FILE"})
 
 
 class Raw(NamedTuple):
@@ -28,8 +28,8 @@ def command_line(values: Mapping[KeyPath, Any], flags: Mapping[KeyPath, str]) ->
     return {path: Raw(value, flags.get(path, "command line"), True) for path, value in values.items()}
 
 
-def environment(environ: Mapping[str, str]) -> tuple[Source, list[str]]:
-    """`JOBFLEET_*` variables, and a sentence for each that is no setting."""
+def environment(environ: Mapping[str, str], place: str = "") -> tuple[Source, list[str]]:
+    """`JOBFLEET_*` variables, and a sentence for each that is no setting. `place` names their file."""
     source: Source = {}
     notes: list[str] = []
     for name, value in sorted(environ.items()):
@@ -37,9 +37,9 @@ def environment(environ: Mapping[str, str]) -> tuple[Source, list[str]]:
             continue
         path = ENVIRONMENT_NAMES.get(name)
         if path is None:
-            notes.append(f"{name} is not a setting{nearest(name, ENVIRONMENT_NAMES, 'the nearest is')}")
+            notes.append(f"{place}{name} is not a setting{nearest(name, ENVIRONMENT_NAMES, 'the nearest is')}")
         elif value:
-            source[path] = Raw(value, name, True)
+            source[path] = Raw(value, f"{place}{name}", True)
     return source, notes
 
 
@@ -97,7 +97,7 @@ def _walk(table: Mapping[str, Any], prefix: KeyPath) -> Iterable[tuple[KeyPath, 
 
 def _anchored(path: KeyPath, value: Any, folder: Path) -> Any:
     """Paths in a file are relative to the file; dotted module names stay as they are."""
-    if path[-1].endswith(("socket", "_file")) and isinstance(value, str):
+    if path[-1].endswith(("socket", "_file", "_dir")) and isinstance(value, str):
         return str(folder / Path(value).expanduser())
     if path[-1] == "handlers" and isinstance(value, list):
         return [str(folder / item) if _is_path(item, folder) else item for item in value]

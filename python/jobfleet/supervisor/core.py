@@ -6,6 +6,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
+from jobfleet.auth.make import Credentials
 from jobfleet.config.engine_url import EngineAddress
 from jobfleet.config.model import Settings
 from jobfleet.config.tls import core_tls
@@ -18,9 +19,13 @@ class CoreLike(Protocol):
     def start(self) -> None: ...
     def declare_pool(self, spec: bytes) -> int: ...
     def retire_pool(self, pool_id: int) -> None: ...
+    def switch_pools(self, begin: list[int], end: list[int]) -> None: ...
+    def pause_pool(self, pool_id: int, reason: str | None) -> None: ...
+    def give_up_workers(self, worker_ids: list[int], reason: str) -> None: ...
     def add_worker(self, pool_id: int) -> tuple[int, int, int]: ...
     def drain_worker(self, worker_id: int) -> None: ...
     def worker_dead(self, worker_id: int, reason: str) -> None: ...
+    def set_authorization(self, value: str | None) -> None: ...
     def stop_activation(self) -> None: ...
     def give_up(self, reason: str) -> None: ...
     @property
@@ -109,11 +114,25 @@ class Permits(msgspec.Struct, kw_only=True):
     refusals: int = 0
 
 
+class Counters(msgspec.Struct, kw_only=True):
+    """Sums over all job types that the fleet ever had."""
+
+    activated: int = 0
+    completed: int = 0
+    failed: int = 0
+    errors_thrown: int = 0
+    handed_back: int = 0
+    lost: int = 0
+    expired: int = 0
+    rejected: int = 0
+
+
 class CoreStatus(msgspec.Struct, kw_only=True):
     """The state of the data path."""
 
     engine: EngineStatus
     types: list[TypeStatus] = []
+    totals: Counters = msgspec.field(default_factory=Counters)
     workers: list[WorkerStatus] = []
     permits: Permits = msgspec.field(default_factory=Permits)
     in_flight: int = 0
@@ -125,9 +144,8 @@ class CoreStatus(msgspec.Struct, kw_only=True):
 read_status: Final = msgspec.json.Decoder(CoreStatus).decode
 
 
-def core_settings(settings: Settings, engine: EngineAddress, host: str) -> bytes:
+def core_settings(settings: Settings, engine: EngineAddress, host: str, credentials: Credentials) -> bytes:
     """`CoreSettings` of the contract with the core."""
-    authorization = settings.engine.authorization or engine.authorization
     hold = settings.engine.hold
     document = {
         "engine": {
@@ -138,10 +156,11 @@ def core_settings(settings: Settings, engine: EngineAddress, host: str) -> bytes
             "proxy": settings.engine.proxy.reveal() if settings.engine.proxy else None,
             "connection_max_age_ms": settings.engine.connection_max_age.ms,
         },
-        "worker_name": f"{host}-{settings.name}",
+        "worker_name": settings.engine.worker_name or f"{host}-{settings.name}",
         "hold_ms": None if hold is None else hold.ms,
         "grace_ms": settings.grace.ms,
-        "authorization": authorization.reveal() if authorization else None,
+        "authorization": credentials.fixed.value if credentials.fixed else None,
+        "await_authorization": credentials.source is not None,
         "byte_budget": int(settings.engine.byte_budget),
         "outcome_connections_max": settings.engine.outcome_connections_max,
         "backpressure": settings.engine.backpressure,
@@ -150,7 +169,7 @@ def core_settings(settings: Settings, engine: EngineAddress, host: str) -> bytes
     return msgspec.json.encode(document)
 
 
-def pool_spec(name: str, generation: int, loaded: Loaded) -> bytes:
+def pool_spec(name: str, generation: int, loaded: Loaded, standby: bool = False) -> bytes:
     """`PoolSpec` of the contract with the core."""
     types = [
         {
@@ -167,5 +186,6 @@ def pool_spec(name: str, generation: int, loaded: Loaded) -> bytes:
         "generation": generation,
         "lanes": loaded.lanes,
         "types": types,
+        "standby": standby,
     }
     return msgspec.json.encode(document)

@@ -39,6 +39,7 @@ class CrewOwner(Protocol):
     def crew_works(self) -> None: ...
     def crew_broke(self, reason: Reason) -> None: ...
     def crew_changed(self) -> None: ...
+    def crew_failed(self, error: str) -> None: ...
 
 
 class Crew:
@@ -51,12 +52,17 @@ class Crew:
         self._owner = owner
         self._policy = RestartPolicy(plan.processes, random.random)
         self._pool_id = -1
+        self._size = plan.processes
+        self._at_once: int | None = None
         self._forker: Forker | None = None
         self._wanted: list[int] = []
         self._parked: set[int] = set()
         self._timers: dict[int, asyncio.TimerHandle] = {}
         self._restarts = [0] * plan.processes
         self._is_leaving = False
+        # Workers that stay until another one of their index is ready.
+        self._succession: dict[int, int] = {}
+        self.last_words = ""
         self.workers: dict[int, Worker] = {}
         self._departed: dict[int, Worker] = {}
 
@@ -64,9 +70,19 @@ class Crew:
         return iter(sorted(self.workers.values(), key=lambda worker: worker.index))
 
     @property
+    def size(self) -> int:
+        """How many workers there should be."""
+        return self._size
+
+    @property
     def restarts(self) -> int:
         """How often a worker was replaced, over all indexes."""
         return sum(self._restarts)
+
+    @property
+    def ready_count(self) -> int:
+        """How many workers take jobs."""
+        return sum(worker.state is WorkerState.READY for worker in self.workers.values())
 
     @property
     def has_ready(self) -> bool:
@@ -82,10 +98,31 @@ class Crew:
         """A worker that lives or has died lately."""
         return self.workers.get(worker) or self._departed.get(worker)
 
-    def hire(self, pool_id: int) -> None:
-        """Want a worker for every index, all of the core's pool `pool_id`."""
+    def hire(self, pool_id: int, at_once: int | None = None) -> None:
+        """Want a worker for every index, all of the core's pool `pool_id`; no more than `at_once` start together."""
         self._pool_id = pool_id
-        self._wanted.extend(range(self._plan.processes))
+        self._at_once = at_once
+        self._wanted.extend(range(self._size))
+
+    def resize(self, size: int) -> None:
+        """Have as many workers as this: start more, or let those with the highest indexes finish and leave."""
+        before, self._size = self._size, size
+        self._policy.resize(size)
+        self._restarts.extend([0] * (size - len(self._restarts)))
+        self._wanted = [index for index in self._wanted if index < size]
+        self._parked = {index for index in self._parked if index < size}
+        for index in [index for index in self._timers if index >= size]:
+            self._timers.pop(index).cancel()
+        for worker in self.workers.values():
+            if worker.index >= size and not worker.is_dismissed:
+                self._dismiss(worker, Reason.SCALED_DOWN)
+        if self._pool_id >= 0:
+            self._wanted.extend(range(before, size))
+        probe = self._policy.probe
+        if probe in self._parked:
+            self._parked.remove(probe)
+            self._wanted.append(probe)
+        self.fork_wanted()
 
     def use(self, forker: Forker | None) -> None:
         """Fork from this zygote from now on; None when there is none."""
@@ -94,10 +131,27 @@ class Crew:
 
     def fork_wanted(self) -> None:
         """Ask for as many of the wanted workers as the zygote takes now."""
-        while self._wanted and self._forker is not None and self._forker.can_fork:
+        while self._wanted and self._has_room() and self._forker is not None and self._forker.can_fork:
             self._fork(self._forker, self._wanted.pop(0))
 
-    def drain(self) -> None:
+    def hurry(self) -> None:
+        """Start as many workers together as the zygote takes."""
+        self._at_once = None
+        self.fork_wanted()
+
+    def recycle(self, worker: Worker, *, replacement_first: bool) -> bool:
+        """Replace a worker that works; False while others start or wait to."""
+        busy = self._wanted or self._timers or self._parked or self._succession
+        if busy or any(other.state is WorkerState.STARTING for other in self.workers.values()):
+            return False
+        if replacement_first:
+            self._succession[worker.index] = worker.id
+        else:
+            self._dismiss(worker, Reason.RECYCLED)
+        self._want(worker.index)
+        return True
+
+    def drain(self, reason: Reason = Reason.DRAIN) -> None:
         """Let every worker finish what it runs and leave; replace nobody from now on."""
         self._is_leaving = True
         for timer in self._timers.values():
@@ -105,9 +159,12 @@ class Crew:
         self._timers.clear()
         self._wanted.clear()
         for worker in self.workers.values():
-            worker.life.leave(Reason.DRAIN)
-            worker.clear_deadline()
-            self._around.core.drain_worker(worker.id)
+            self._dismiss(worker, reason)
+
+    @property
+    def dismissed(self) -> list[Worker]:
+        """Workers that have been told to leave and have not left."""
+        return [worker for worker in self.workers.values() if worker.is_dismissed]
 
     def stop(self, reason: Reason) -> None:
         """Kill every worker."""
@@ -151,13 +208,14 @@ class Crew:
         record = self.workers[worker]
         self._teller.say(Level.ERROR, f"worker {record.index} could not be forked: {error}")
         self._bury(record, Reason.FORK_FAILED, f"could not be forked: {error}")
-        self._replace(record.index)
+        if not record.is_dismissed:
+            self._replace(record.index)
 
     def fork_lost(self, worker: int) -> None:
         """The zygote died before it answered; the next one is asked again."""
         record = self.workers[worker]
         self._bury(record, Reason.ZYGOTE_LOST, Reason.ZYGOTE_LOST.value)
-        if not self._is_leaving:
+        if not record.is_dismissed:
             self._wanted.append(record.index)
 
     # -- what the core says
@@ -172,7 +230,9 @@ class Crew:
         self._policy.ready(record.index, now_s)
         if self.is_broken:
             self._around.loop.call_later(PROBATION_S + 0.1, self._after_probation, record.index)
+        self._succeed(record)
         self._owner.crew_works()
+        self.fork_wanted()
 
     def start_failed(self, record: Worker, error: str) -> None:
         """A worker says why it cannot take jobs."""
@@ -180,6 +240,7 @@ class Crew:
         self._teller.say(Level.ERROR, f"worker {record.index} cannot start: {error}", pid=record.pid)
         record.life.leave(Reason.START_FAILED)
         self._set_deadline(record, _LEAVE_S, lambda late: late.stop(Reason.START_FAILED))
+        self._owner.crew_failed(f"worker {record.index} cannot start: {error}")
 
     def broken(self, record: Worker, error: str) -> None:
         """A worker sent what is no frame."""
@@ -188,6 +249,27 @@ class Crew:
         record.stop(Reason.BROKEN_LINK)
 
     # -- inside
+
+    def _has_room(self) -> bool:
+        if self._at_once is None:
+            return True
+        starting = sum(worker.state is WorkerState.STARTING for worker in self.workers.values())
+        return starting < self._at_once
+
+    def _succeed(self, record: Worker) -> None:
+        """A new worker is ready: the one that waited for it may go."""
+        before = self.workers.get(self._succession.pop(record.index, -1))
+        if before is not None and before is not record and not before.is_dismissed:
+            self._dismiss(before, Reason.RECYCLED)
+
+    def _has_another(self, index: int) -> bool:
+        """Whether a worker of this index lives on, or is about to."""
+        staffed = any(worker.index == index and not worker.is_dismissed for worker in self.workers.values())
+        return staffed or index in self._wanted
+
+    def _dismiss(self, worker: Worker, reason: Reason) -> None:
+        worker.dismiss(reason)
+        self._around.core.drain_worker(worker.id)
 
     def _fork(self, forker: Forker, index: int) -> None:
         """Ask for one worker; without descriptors for it this counts as a death before the start."""
@@ -221,14 +303,17 @@ class Crew:
         )
         self._teller.say(Level.ERROR, f"worker {record.index} is killed: {record.error}", pid=record.pid)
         record.stop(Reason.START_TIMED_OUT)
+        self._owner.crew_failed(f"worker {record.index} is {record.error}")
 
     def _died(self, record: Worker, how: Exit) -> None:
         left = record.state is WorkerState.DRAINING and how.status == 0
         who = f"worker process {record.pid}" if record.pid else "a worker process"
         why = f": {record.error}" if record.error else ""
         jobs = self._jobs_done(record)
+        self.last_words = record.error or f"{who} {how}"
         self._bury(record, Reason.LEFT if left else Reason.DIED, f"{who} {how}{why}")
-        self._replace(record.index, jobs)
+        if not record.is_dismissed:
+            self._replace(record.index, jobs)
         if not left:
             self._teller.say(Level.WARNING, f"worker {record.index} {how}", pid=record.pid, error=record.error)
         self._publish("worker_died", record, reason=str(how))
@@ -246,7 +331,7 @@ class Crew:
 
     def _jobs_done(self, record: Worker) -> int:
         """Asked only where the answer matters: it costs more than the rest of a replacement."""
-        if self._is_leaving or not self._policy.has_streak(record.index):
+        if record.is_dismissed or not self._policy.has_streak(record.index):
             return 0
         status = read_status(self._around.core.status())
         return next((worker.jobs for worker in status.workers if worker.worker == record.id), 0)
@@ -254,6 +339,9 @@ class Crew:
     def _replace(self, index: int, jobs: int = 0) -> None:
         """Decide when the worker of `index` is replaced, and count that as a restart."""
         if self._is_leaving:
+            return
+        self._succession.pop(index, None)
+        if self._has_another(index):
             return
         self._restarts[index] += 1
         verdict = self._policy.died(index, time.monotonic(), jobs)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import msgspec
 
+from jobfleet.auth.keeper import Keeper
 from jobfleet.supervisor import messages
 from jobfleet.supervisor.log import Level
 from jobfleet.supervisor.pool import Pool
@@ -26,13 +27,21 @@ _LOG_EVENT: Final = b'{"event":"log"'
 class CoreEvents:
     """The supervisor's ear at the core."""
 
-    def __init__(self, around: Surroundings, pools: list[Pool], drained: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        around: Surroundings,
+        pools: Iterable[Pool],
+        drained: Callable[[], None],
+        keeper: Keeper | None = None,
+    ) -> None:
+        """`pools` is asked anew for every event."""
         self._core = around.core
         self._log = around.log
         self._hub = around.hub
         self._changed = around.changed
         self._pools = pools
         self._drained = drained
+        self._keeper = keeper
         self._loop = around.loop
         self._records: deque[bytes] = deque()
         self._records_dropped = 0
@@ -89,6 +98,9 @@ class CoreEvents:
             self._drained()
         elif isinstance(event, messages.Buried):
             self._buried(event)
+        elif isinstance(event, messages.Unauthorized):
+            if self._keeper is not None:
+                self._keeper.refused(event.header, event.message)
         elif isinstance(event, messages.JobRejected):
             self._log.warning(f"the engine rejects an outcome: {event.message}", type=event.type, key=event.key)
             self._hub.publish("job_rejected", type=event.type, key=event.key, message=event.message)
@@ -130,6 +142,8 @@ class CoreEvents:
 
     def _engine(self, event: messages.EngineState) -> None:
         self.engine_state = event.state
+        if self._keeper is not None and event.state == "up":
+            self._keeper.accepted()
         say = self._log.info if event.state == "up" else self._log.warning
         say(event.message or f"the engine is {event.state}", engine=event.state)
         self._hub.publish("engine", state=event.state, message=event.message)

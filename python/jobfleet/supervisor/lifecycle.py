@@ -26,9 +26,12 @@ class PoolState(enum.Enum):
     """One generation of a pool."""
 
     STARTING = "starting"
+    STANDBY = "standby"
     READY = "ready"
     DEGRADED = "degraded"
+    PAUSED = "paused"
     DRAINING = "draining"
+    DRAINED = "drained"
 
 
 class FleetState(enum.Enum):
@@ -51,6 +54,10 @@ class Reason(enum.Enum):
     BROKEN_LINK = "sent a malformed frame"
     DIED = "died"
     DRAIN = "told to drain"
+    RETIRED = "a new generation took its place"
+    ABANDONED = "its reload failed"
+    SCALED_DOWN = "fewer processes are wanted"
+    RECYCLED = "worn out, and another one has taken its place"
     LEFT = "left after its drain"
     GRACE_OVER = "the grace period is over"
     SECOND_SIGNAL = "a second signal came"
@@ -58,6 +65,11 @@ class Reason(enum.Enum):
     NEVER_READY = "its workers never become ready"
     DIES_WORKING = "its workers die while working"
     RECOVERED = "recovered"
+    WARM = "every worker is ready"
+    SWITCHED = "the fleet was switched over to it"
+    PAUSE = "told to pause"
+    RESUME = "told to go on"
+    EMPTY = "its last process has left"
     SETTLED = "every pool has started or told why not"
     DRAINED = "drained"
 
@@ -70,6 +82,9 @@ _R = Reason
 WORKER_TRANSITIONS: Final[Mapping[tuple[WorkerState, Reason], WorkerState]] = {
     (_W.STARTING, _R.CAME_UP): _W.READY,
     (_W.STARTING, _R.DRAIN): _W.DRAINING,
+    (_W.STARTING, _R.RETIRED): _W.DRAINING,
+    (_W.STARTING, _R.ABANDONED): _W.DRAINING,
+    (_W.STARTING, _R.SCALED_DOWN): _W.DRAINING,
     (_W.STARTING, _R.START_FAILED): _W.STOPPING,
     (_W.STARTING, _R.START_TIMED_OUT): _W.STOPPING,
     (_W.STARTING, _R.BROKEN_LINK): _W.STOPPING,
@@ -77,8 +92,15 @@ WORKER_TRANSITIONS: Final[Mapping[tuple[WorkerState, Reason], WorkerState]] = {
     (_W.STARTING, _R.ZYGOTE_LOST): _W.DEAD,
     (_W.STARTING, _R.DIED): _W.DEAD,
     (_W.READY, _R.DRAIN): _W.DRAINING,
+    (_W.READY, _R.RETIRED): _W.DRAINING,
+    (_W.READY, _R.ABANDONED): _W.DRAINING,
+    (_W.READY, _R.SCALED_DOWN): _W.DRAINING,
+    (_W.READY, _R.RECYCLED): _W.DRAINING,
     (_W.READY, _R.BROKEN_LINK): _W.STOPPING,
     (_W.READY, _R.DIED): _W.DEAD,
+    # Its pool may leave while it does.
+    (_W.DRAINING, _R.DRAIN): _W.DRAINING,
+    (_W.DRAINING, _R.RETIRED): _W.DRAINING,
     # What was on its way when the drain began.
     (_W.DRAINING, _R.CAME_UP): _W.DRAINING,
     (_W.DRAINING, _R.START_FAILED): _W.STOPPING,
@@ -94,6 +116,10 @@ WORKER_TRANSITIONS: Final[Mapping[tuple[WorkerState, Reason], WorkerState]] = {
     (_W.STOPPING, _R.START_FAILED): _W.STOPPING,
     (_W.STOPPING, _R.BROKEN_LINK): _W.STOPPING,
     (_W.STOPPING, _R.DRAIN): _W.STOPPING,
+    (_W.STOPPING, _R.RETIRED): _W.STOPPING,
+    (_W.STOPPING, _R.ABANDONED): _W.STOPPING,
+    (_W.STOPPING, _R.SCALED_DOWN): _W.STOPPING,
+    (_W.STOPPING, _R.RECYCLED): _W.STOPPING,
     (_W.STOPPING, _R.GRACE_OVER): _W.STOPPING,
     (_W.STOPPING, _R.SECOND_SIGNAL): _W.STOPPING,
     (_W.STOPPING, _R.FORK_FAILED): _W.DEAD,
@@ -105,16 +131,36 @@ POOL_TRANSITIONS: Final[Mapping[tuple[PoolState, Reason], PoolState]] = {
     (_P.STARTING, _R.CAME_UP): _P.READY,
     (_P.STARTING, _R.LOAD_FAILED): _P.DEGRADED,
     (_P.STARTING, _R.NEVER_READY): _P.DEGRADED,
+    (_P.STARTING, _R.PAUSE): _P.PAUSED,
     (_P.STARTING, _R.DRAIN): _P.DRAINING,
+    (_P.STARTING, _R.RETIRED): _P.DRAINING,
+    # A generation on trial: it comes into service warm, or not at all.
+    (_P.STARTING, _R.WARM): _P.STANDBY,
+    (_P.STARTING, _R.ABANDONED): _P.DRAINING,
+    (_P.STANDBY, _R.SWITCHED): _P.READY,
+    (_P.STANDBY, _R.ABANDONED): _P.DRAINING,
+    (_P.STANDBY, _R.DRAIN): _P.DRAINING,
     (_P.READY, _R.LOAD_FAILED): _P.DEGRADED,
     (_P.READY, _R.NEVER_READY): _P.DEGRADED,
     (_P.READY, _R.DIES_WORKING): _P.DEGRADED,
+    (_P.READY, _R.PAUSE): _P.PAUSED,
     (_P.READY, _R.DRAIN): _P.DRAINING,
+    (_P.READY, _R.RETIRED): _P.DRAINING,
     (_P.DEGRADED, _R.LOAD_FAILED): _P.DEGRADED,
     (_P.DEGRADED, _R.NEVER_READY): _P.DEGRADED,
     (_P.DEGRADED, _R.DIES_WORKING): _P.DEGRADED,
     (_P.DEGRADED, _R.RECOVERED): _P.READY,
+    (_P.DEGRADED, _R.PAUSE): _P.PAUSED,
     (_P.DEGRADED, _R.DRAIN): _P.DRAINING,
+    (_P.DEGRADED, _R.RETIRED): _P.DRAINING,
+    # How it is shows when it goes on.
+    (_P.PAUSED, _R.LOAD_FAILED): _P.PAUSED,
+    (_P.PAUSED, _R.NEVER_READY): _P.PAUSED,
+    (_P.PAUSED, _R.DIES_WORKING): _P.PAUSED,
+    (_P.PAUSED, _R.RESUME): _P.STARTING,
+    (_P.PAUSED, _R.DRAIN): _P.DRAINING,
+    (_P.PAUSED, _R.RETIRED): _P.DRAINING,
+    (_P.DRAINING, _R.EMPTY): _P.DRAINED,
 }
 
 FLEET_TRANSITIONS: Final[Mapping[tuple[FleetState, Reason], FleetState]] = {

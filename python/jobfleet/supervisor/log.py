@@ -6,7 +6,7 @@ import enum
 import os
 import sys
 import time
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -29,11 +29,18 @@ class Level(enum.IntEnum):
         return cls(min(40, max(10, number // 10 * 10)))
 
 
+_SILENT: Final = 100
+
+
 class Log:
     """Formats lines and hands them to the writer. `source` is who speaks: the fleet, or `pool/pid`."""
 
-    def __init__(self, shape: Literal["text", "json"] = "text", writer: Writer | None = None) -> None:
+    def __init__(
+        self, shape: Literal["text", "json"] = "text", writer: Writer | None = None, least: str = "debug"
+    ) -> None:
+        """`least` names the least severe lines that are written; `silent` writes none."""
         self._shape = shape
+        self._least = _SILENT if least == "silent" else Level[least.upper()]
         self._writer = writer or Writer()
         self.account = Account()
         # A terminal has a clock beside it and little width.
@@ -53,6 +60,8 @@ class Log:
 
     def line(self, level: Level, source: str, message: str, fields: dict[str, Any], account: Account) -> None:
         """Write one line. Lines of `account` that were dropped before are told of first."""
+        if level < self._least:
+            return
         if account.dropped and not account.is_full:
             told, account.dropped = account.dropped, 0
             note = f"{told} lines were dropped: more than the log takes"

@@ -49,6 +49,10 @@ class Loaded(msgspec.Struct, tag_field="op", tag="loaded", kw_only=True):
     notes: list[str] = []
     preload: bool = True
     modules: int = 0
+    files: list[str] = []
+    """The sources of the user's modules."""
+    fingerprint: str = ""
+    """Changes with any of these files."""
 
 
 class LoadFailed(msgspec.Struct, tag_field="op", tag="load_failed", kw_only=True):
@@ -150,6 +154,13 @@ class Notice(msgspec.Struct, tag_field="event", tag="notice"):
     message: str
 
 
+class Unauthorized(msgspec.Struct, tag_field="event", tag="unauthorized"):
+    """The engine refused the header with this number: 0 for the one of the settings, one more for each new one."""
+
+    header: int
+    message: str = ""
+
+
 class JobRejected(msgspec.Struct, tag_field="event", tag="job_rejected"):
     """The engine refused an outcome for good; the job was failed with the engine's words."""
 
@@ -174,6 +185,7 @@ Event = (
     | Drained
     | EngineState
     | Notice
+    | Unauthorized
     | JobRejected
     | Dropped
 )

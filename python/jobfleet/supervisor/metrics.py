@@ -8,6 +8,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 
+from jobfleet.auth.keeper import AuthStatus
 from jobfleet.supervisor.core import Percentiles, TypeStatus
 from jobfleet.supervisor.status import FleetStatus
 
@@ -41,6 +42,7 @@ def _fleet(status: FleetStatus) -> Iterable[Metric]:
     up = GaugeMetricFamily("jobfleet_engine_up", "Whether the engine can be reached.", labels=["engine"])
     up.add_metric([status.fleet.engine.kind], float(status.fleet.engine.state == "up"))
     yield up
+    yield from _credentials(status.fleet.credentials)
     yield GaugeMetricFamily("jobfleet_memory_bytes", "Memory of the supervisor.", status.fleet.memory_bytes)
     yield CounterMetricFamily("jobfleet_cpu_seconds", "Processor time of the supervisor.", status.fleet.cpu_s)
     yield GaugeMetricFamily("jobfleet_jobs_in_flight", "Jobs that the fleet holds.", status.totals.in_flight)
@@ -52,6 +54,18 @@ def _fleet(status: FleetStatus) -> Iterable[Metric]:
         yield GaugeMetricFamily("jobfleet_permits_cap", "The limit that back-pressure sets.", status.permits.cap)
     yield CounterMetricFamily("jobfleet_refusals", "Requests that the engine pushed back.", status.permits.refusals)
     yield CounterMetricFamily("jobfleet_link_errors", "Malformed frames of workers.", status.totals.link_errors)
+
+
+def _credentials(status: AuthStatus) -> Iterable[Metric]:
+    yield GaugeMetricFamily("jobfleet_credentials_ok", "Whether the credentials work.", float(status.state == "ok"))
+    fetches = CounterMetricFamily("jobfleet_credentials_fetches", "Fetches of the header.", labels=["result"])
+    fetches.add_metric(["ok"], status.fetched)
+    fetches.add_metric(["failed"], status.failed)
+    yield fetches
+    if status.expires_in_s is not None:
+        yield GaugeMetricFamily(
+            "jobfleet_credentials_expiry_seconds", "What is left of the token's life.", status.expires_in_s
+        )
 
 
 def _processes(status: FleetStatus) -> Iterable[Metric]:

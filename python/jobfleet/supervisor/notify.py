@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import time
 from collections.abc import Mapping
 
 
@@ -23,9 +24,13 @@ class Notifier:
         """The fleet has started."""
         self._send(f"READY=1\nSTATUS={status}")
 
-    def stopping(self, status: str) -> None:
-        """The fleet drains."""
-        self._send(f"STOPPING=1\nSTATUS={status}")
+    def reloading(self, status: str) -> None:
+        """The fleet reloads; `ready` ends that. The time tells systemd that its own request has arrived."""
+        self._send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}\nSTATUS={status}")
+
+    def stopping(self, status: str, at_most_s: float) -> None:
+        """The fleet drains, and has ended after `at_most_s`, whatever the unit's TimeoutStopSec says."""
+        self._send(f"STOPPING=1\nEXTEND_TIMEOUT_USEC={int(at_most_s * 1e6)}\nSTATUS={status}")
 
     def status(self, status: str) -> None:
         """What the fleet does now, in one line."""

@@ -52,11 +52,26 @@ class RestartPolicy:
     """
 
     def __init__(self, processes: int, random: Callable[[], float]) -> None:
+        self._random = random
         self._backoff = [Backoff(random) for _ in range(processes)]
         self._ready_at: list[float | None] = [None] * processes
         self._start_failures = 0
         self._probe: int | None = None
         self.breaker: Reason | None = None
+
+    def resize(self, processes: int) -> None:
+        """Have as many indexes as this. When the one that goes on trying is cut off, the first takes its place."""
+        del self._backoff[processes:], self._ready_at[processes:]
+        missing = range(len(self._backoff), processes)
+        self._backoff.extend(Backoff(self._random) for _ in missing)
+        self._ready_at.extend(None for _ in missing)
+        if self._probe is not None and self._probe >= processes:
+            self._probe = 0
+
+    @property
+    def probe(self) -> int | None:
+        """The index that goes on trying while a breaker is open."""
+        return self._probe
 
     def ready(self, index: int, now_s: float) -> bool:
         """A worker became ready. True when that closes the breaker."""

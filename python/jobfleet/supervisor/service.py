@@ -6,11 +6,12 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
 from jobfleet._core import Core, LocalEngine
+from jobfleet.auth.make import credentials_of
 from jobfleet.config.engine_url import EngineAddress, parse_engine_url
 from jobfleet.config.load import Loaded
 from jobfleet.config.model import PoolPlan
@@ -26,10 +27,19 @@ from jobfleet.supervisor.process import become_subreaper, refuse_dumps
 from jobfleet.supervisor.spawn import Spawned, spawn_zygote
 
 
-def serve(loaded: Loaded, plans: list[PoolPlan], zygotes: list[Spawned], environ: Mapping[str, str]) -> ExitCode:
-    """Run a fleet until it has drained. `zygotes` were asked to load the pools' handlers, one for each plan."""
+def serve(
+    loaded: Loaded,
+    plans: list[PoolPlan],
+    zygotes: list[Spawned],
+    environ: Mapping[str, str],
+    reread: Callable[[], tuple[Loaded, list[PoolPlan]]],
+) -> ExitCode:
+    """Run a fleet until it has drained. `zygotes` were asked to load the pools' handlers, one for each plan.
+
+    `reread` reads the settings anew for a reload.
+    """
     settings = loaded.settings
-    log = Log(settings.log_format)
+    log = Log(settings.log_format, least=settings.log_level)
     _forward_logging(log)
     with contextlib.ExitStack() as stack:
         stack.callback(log.close)
@@ -41,8 +51,8 @@ def serve(loaded: Loaded, plans: list[PoolPlan], zygotes: list[Spawned], environ
         stack.callback(control.close)
         for note in loaded.notes:
             log.warning(note)
-        if loaded.file is not None:
-            log.info(f"settings from {loaded.file}")
+        for file in loaded.files:
+            log.info(f"settings from {file}")
         try:
             engine = _engine(settings.engine.url, log, stack)
             if settings.engine.proxy is not None:
@@ -51,7 +61,12 @@ def serve(loaded: Loaded, plans: list[PoolPlan], zygotes: list[Spawned], environ
             log.error(f"the local engine cannot be started: {error}")
             return ExitCode.ENGINE
         try:
-            core = Core(core_settings(settings, engine, socket.gethostname()))
+            credentials = credentials_of(settings, loaded.strategy, engine)
+        except ValueError as error:
+            log.error(str(error))
+            return ExitCode.SETTINGS
+        try:
+            core = Core(core_settings(settings, engine, socket.gethostname(), credentials))
         except ValueError as error:
             log.error(f"the core refuses its settings: {error}")
             return ExitCode.SETTINGS
@@ -62,11 +77,14 @@ def serve(loaded: Loaded, plans: list[PoolPlan], zygotes: list[Spawned], environ
             settings=settings,
             plans=plans,
             engine=engine,
+            credentials=credentials,
             core=core,
             log=log,
             notifier=Notifier(environ),
             spawn=lambda: spawn_zygote(environ, settings.pass_credentials),
             socket_path=control.path,
+            settings_files=loaded.files,
+            reread=reread,
         )
         return asyncio.run(_run(setup, control, zygotes))
 

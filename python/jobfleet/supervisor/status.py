@@ -9,11 +9,13 @@ from typing import Final
 
 import msgspec
 
+from jobfleet.auth.keeper import AuthStatus
 from jobfleet.supervisor.core import CoreStatus, EngineStatus, Permits, Running, TypeStatus, WorkerStatus, read_status
 from jobfleet.supervisor.facts import facts_of
 from jobfleet.supervisor.fleet import Fleet
 from jobfleet.supervisor.messages import HandlerSpec
 from jobfleet.supervisor.pool import Pool
+from jobfleet.supervisor.reloadorder import ReloadOutcome
 from jobfleet.supervisor.worker import Worker
 
 
@@ -45,6 +47,10 @@ class PoolStatus(msgspec.Struct, kw_only=True):
     reason: str | None
     """Why it is in this state, where that needs saying."""
     zygote_pid: int | None
+    grace_left_s: float | None = None
+    """Until what it still runs is handed back, when it drains while the fleet goes on."""
+    size: int
+    """How many worker processes it should have."""
     restarts: int
     handlers: list[HandlerSpec]
     processes: list[ProcessStatus]
@@ -60,6 +66,7 @@ class FleetInfo(msgspec.Struct, kw_only=True):
     since: float
     uptime_s: float
     engine: EngineStatus
+    credentials: AuthStatus
     socket: str
     grace_left_s: float | None
     memory_bytes: int = 0
@@ -91,24 +98,18 @@ class FleetStatus(msgspec.Struct, kw_only=True):
 
     fleet: FleetInfo
     pools: list[PoolStatus]
+    """The generations in service."""
+    generations: list[PoolStatus] = []
+    """The others: on trial in a reload, or finishing their last jobs."""
+    reload: ReloadOutcome | None = None
+    """The reload that goes on, or the last one."""
+    reload_queued: bool = False
     types: list[TypeStatus]
     permits: Permits
     totals: Totals
 
 
 read_fleet_status: Final = msgspec.json.Decoder(FleetStatus).decode
-_SUMMED: Final = (
-    "activated",
-    "waiting",
-    "running",
-    "completed",
-    "failed",
-    "errors_thrown",
-    "handed_back",
-    "lost",
-    "expired",
-    "rejected",
-)
 
 
 def fleet_status(fleet: Fleet) -> FleetStatus:
@@ -117,7 +118,10 @@ def fleet_status(fleet: Fleet) -> FleetStatus:
     workers = {worker.worker: worker for worker in core.workers}
     return FleetStatus(
         fleet=_info(fleet, core),
-        pools=[_pool(pool, workers) for pool in fleet.pools],
+        pools=[_pool(pool, workers) for pool in fleet.pools.current.values()],
+        generations=[_pool(pool, workers) for pool in fleet.pools.others],
+        reload=fleet.reloader.present,
+        reload_queued=fleet.reloader.is_queued,
         types=core.types,
         permits=core.permits,
         totals=_totals(fleet, core),
@@ -128,7 +132,7 @@ def with_facts(status: FleetStatus) -> FleetStatus:
     """Add what the system knows about each process. Reads files of /proc, so it belongs into a thread."""
     own = facts_of(status.fleet.pid)
     status.fleet.memory_bytes, status.fleet.cpu_s = own.memory_bytes, own.cpu_s
-    for pool in status.pools:
+    for pool in [*status.pools, *status.generations]:
         for process in pool.processes:
             if process.pid is not None:
                 facts = facts_of(process.pid)
@@ -154,6 +158,7 @@ def _info(fleet: Fleet, core: CoreStatus) -> FleetInfo:
         since=fleet.life.since,
         uptime_s=round(time.time() - fleet.started_at, 3),
         engine=core.engine,
+        credentials=fleet.keeper.status(),
         socket=str(fleet.socket_path),
         grace_left_s=None if left is None else round(left, 1),
         illegal_transitions=fleet.life.illegal,
@@ -161,7 +166,8 @@ def _info(fleet: Fleet, core: CoreStatus) -> FleetInfo:
 
 
 def _pool(pool: Pool, workers: dict[int, WorkerStatus]) -> PoolStatus:
-    why = pool.load_error.error if pool.load_error else pool.life.reason.value if pool.life.reason else None
+    told = pool.load_error.error if pool.load_error else pool.why
+    why = told or (pool.life.reason.value if pool.life.reason else None)
     return PoolStatus(
         name=pool.plan.name,
         generation=pool.generation,
@@ -169,7 +175,9 @@ def _pool(pool: Pool, workers: dict[int, WorkerStatus]) -> PoolStatus:
         since=pool.life.since,
         reason=why,
         zygote_pid=pool.zygote_pid,
-        restarts=pool.crew.restarts,
+        grace_left_s=None if pool.grace_left_s is None else round(pool.grace_left_s, 1),
+        size=pool.crew.size,
+        restarts=pool.restarts,
         handlers=pool.handlers.handlers if pool.handlers else [],
         processes=[_process(worker, workers.get(worker.id)) for worker in pool.crew],
     )
@@ -195,8 +203,10 @@ def _totals(fleet: Fleet, core: CoreStatus) -> Totals:
         in_flight=core.in_flight,
         held_polls=core.held_polls,
         link_errors=core.link_errors,
-        restarts=sum(pool.crew.restarts for pool in fleet.pools),
+        restarts=sum(pool.restarts for pool in fleet.pools.current.values()),
+        waiting=sum(kind.waiting for kind in core.types),
+        running=sum(kind.running for kind in core.types),
     )
-    for name in _SUMMED:
-        setattr(totals, name, sum(getattr(kind, name) for kind in core.types))
+    for name in core.totals.__struct_fields__:
+        setattr(totals, name, getattr(core.totals, name))
     return totals

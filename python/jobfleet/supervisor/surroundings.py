@@ -27,6 +27,8 @@ class Surroundings(msgspec.Struct, frozen=True):
     spawn: Callable[[], Spawned]
     types: dict[str, str]
     """Which pool handles a job type."""
+    renew: Callable[[str, str], None]
+    """Called with a pool's name and a reason when only a new generation can replace its dead."""
     changed: Callable[[], None]
     """Called when a pool's state, the number of its processes or the engine's state has changed."""
 

@@ -21,6 +21,7 @@ class Worker:
         self.life = life
         self.child: Child | None = None
         self.error: str | None = None
+        self.is_dismissed = False
         self.requested_at = time.monotonic()
         self._deadline: asyncio.TimerHandle | None = None
 
@@ -33,6 +34,12 @@ class Worker:
     def state(self) -> WorkerState:
         """Where it is in its life."""
         return self.life.state
+
+    def dismiss(self, reason: Reason) -> None:
+        """It has been told to leave, and nobody takes its place."""
+        self.is_dismissed = True
+        self.life.leave(reason)
+        self.clear_deadline()
 
     def stop(self, reason: Reason) -> None:
         """Kill it, now or as soon as it is forked."""

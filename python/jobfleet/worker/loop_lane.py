@@ -3,21 +3,21 @@
 import asyncio
 import os
 import sys
-from collections.abc import Coroutine
+import types
+from collections.abc import Coroutine, Generator
 from contextlib import suppress
-from inspect import CORO_CREATED, getcoroutinestate
-from typing import Any, cast
+from typing import Any
 
-from jobfleet.handlers.binding import Binding
 from jobfleet.handlers.completion import Completion
 from jobfleet.worker.current import RUNNING
 from jobfleet.worker.encode import encode
 from jobfleet.worker.lane import Lane
 
-_Coroutine = Coroutine[Any, Any, None]
-
 BURST = 64
 """Jobs that are started before the loop gets to timers, sockets and other tasks again."""
+
+_STARTS_LATER = sys.version_info < (3, 12)
+"""Later versions run a task up to its first suspension when it is made."""
 
 
 class LoopLane:
@@ -78,7 +78,7 @@ class LoopLane:
                 self._end_if_drained()
                 return
             task = _start(self._run(*taken), self._loop)
-            if not task.done():
+            if task is not None:
                 self._running[taken[1]] = task
         self._pump_soon()
 
@@ -91,43 +91,42 @@ class LoopLane:
 
     async def _run(self, slot: int, number: int, index: int, raw: bytes) -> None:
         """One job, from its bytes to its outcome."""
-        try:
-            await self._settled(slot, number, self._bindings[index], raw)
-        finally:
-            # A job that was never suspended is not among the running ones.
-            if self._running.pop(number, None) is not None and self._ending:
-                self._pump_soon()
-
-    async def _settled(self, slot: int, number: int, binding: Binding, raw: bytes) -> None:
+        binding, settler = self._bindings[index], self._settler
         try:
             job = binding.decode(raw)
         except Exception as error:
-            again = self._settler.decode_again(slot, number, binding, raw, error)
+            again = settler.decode_again(slot, number, binding, raw, error)
             if again is None:
                 return
             job = again
         job._context = self._context
         job._number = number
-        RUNNING.set(job)
         try:
+            if _STARTS_LATER:
+                await _entered()
+            RUNNING.set(job)
             result = binding.function(job)
             if hasattr(result, "__await__"):
                 result = await result
             if result is None:
                 variables = None
             elif type(result) is Completion:
-                self._settler.complete(slot, number, result)
+                settler.complete(slot, number, result)
                 return
             else:
                 variables = encode(result)
         except BaseException as error:
             # A task that let SystemExit or KeyboardInterrupt through would end the loop.
-            self._settler.raised(slot, number, binding, job, error)
+            settler.raised(slot, number, binding, job, error)
             return
+        finally:
+            # A job that was never suspended is not among the running ones.
+            if self._running.pop(number, None) is not None and self._ending:
+                self._pump_soon()
         try:
             self._link.complete(self._lane, slot, number, variables)
         except Exception as error:
-            self._settler.not_accepted(slot, number, error)
+            settler.not_accepted(slot, number, error)
 
     def _cancel_soon(self, number: int, reason: str) -> None:
         """From any thread: the outcome of job `number` is no longer wanted."""
@@ -136,12 +135,7 @@ class LoopLane:
 
     def _cancel(self, number: int, reason: str) -> None:
         task = self._running.get(number)
-        if task is None:
-            return
-        if getcoroutinestate(cast(_Coroutine, task.get_coro())) == CORO_CREATED:
-            # A task that is cancelled before its first step never enters its coroutine, which has to settle the job.
-            self._loop.call_soon(self._cancel, number, reason)
-        else:
+        if task is not None:
             task.cancel(reason)
 
     def _forget_loop(self) -> None:
@@ -152,14 +146,20 @@ class LoopLane:
         self._loop.call_soon(self._guard.leave)
 
 
-if sys.version_info >= (3, 12):
+@types.coroutine
+def _entered() -> Generator[None, None, None]:
+    yield
 
-    def _start(coroutine: _Coroutine, loop: asyncio.AbstractEventLoop) -> "asyncio.Task[None]":
-        """A task that has run up to its first suspension already."""
-        return asyncio.Task(coroutine, loop=loop, eager_start=True)
 
-else:
-
-    def _start(coroutine: _Coroutine, loop: asyncio.AbstractEventLoop) -> "asyncio.Task[None]":
-        """A task that runs with the loop's next turn."""
-        return asyncio.Task(coroutine, loop=loop)
+def _start(coroutine: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> "asyncio.Task[None] | None":
+    """The task of `coroutine`; None when it has finished already."""
+    if sys.version_info >= (3, 12):
+        task = asyncio.Task(coroutine, loop=loop, eager_start=True)
+        return None if task.done() else task
+    # A task that is cancelled before its first step never enters its coroutine, and nobody would settle the job.
+    # So it is entered now, up to `_entered`, and goes on from there with the loop's next turn.
+    try:
+        coroutine.send(None)
+    except StopIteration:
+        return None
+    return asyncio.Task(coroutine, loop=loop)

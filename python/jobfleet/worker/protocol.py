@@ -38,6 +38,10 @@ class LoadedReply(msgspec.Struct, tag_field="op", tag="loaded", kw_only=True):
     notes: list[str]
     preload: bool
     modules: int
+    files: list[str] = []
+    """The sources of the user's modules."""
+    fingerprint: str = ""
+    """Changes with any of these files."""
 
 
 class LoadFailed(msgspec.Struct, tag_field="op", tag="load_failed", kw_only=True):

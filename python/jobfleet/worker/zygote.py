@@ -7,6 +7,7 @@ replaces itself with a fresh interpreter that imports nothing, and its workers i
 import gc
 import os
 import sys
+import time
 import traceback
 from typing import NoReturn
 
@@ -23,6 +24,7 @@ from jobfleet.worker.preload import hazards, native_threads_note, open_descripto
 from jobfleet.worker.process import import_lanes
 from jobfleet.worker.protocol import Fork, Forked, ForkFailed, Load, LoadedReply, LoadFailed, Order
 from jobfleet.worker.signals import settle_down
+from jobfleet.worker.sources import drop_young_bytecode, fingerprint, user_files
 from jobfleet.worker.spawn import Unloaded, become_worker, double_fork
 
 _DETAIL_CHARACTERS = 32_000
@@ -36,6 +38,7 @@ class Zygote:
         self._control = control
         self._supervisor = os.getppid()
         self._pool: Loaded | Unloaded | None = None
+        self._started_at = time.time()
         self._start = (os.getcwd(), dict(os.environ), open_descriptors())
 
     def resume(self, pool: Unloaded) -> None:
@@ -104,8 +107,16 @@ class Zygote:
         self._report(loaded, notes if note is None else [*notes, note], preload=True)
 
     def _report(self, loaded: Loaded, notes: list[str], *, preload: bool) -> None:
+        files = user_files()
+        drop_young_bytecode(files, self._started_at)
         reply = LoadedReply(
-            handlers=loaded.handlers, lanes=loaded.lanes, notes=notes, preload=preload, modules=loaded.modules
+            handlers=loaded.handlers,
+            lanes=loaded.lanes,
+            notes=notes,
+            preload=preload,
+            modules=loaded.modules,
+            files=files,
+            fingerprint=fingerprint(files),
         )
         try:
             self._control.send(reply)

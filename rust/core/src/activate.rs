@@ -10,7 +10,7 @@ use crate::engine::{Activation, Ask, Refusal};
 use crate::fleet::{Fleet, backoff};
 use crate::job::{Job, Lease, now};
 use crate::state::{Pool, State, WorkerState};
-use crate::transport::{Kind, Line, SendError};
+use crate::transport::{Line, SendError};
 
 /// The engine may answer this much after the hold: measured up to 0.3 s late, and proxies add theirs.
 const MARGIN: Duration = Duration::from_secs(7);
@@ -29,10 +29,18 @@ const SECOND_IDLE: Duration = Duration::from_secs(5);
 
 /// Asks for the engine's version until it is known.
 pub(crate) async fn probe(fleet: Rc<Fleet>) {
+    if fleet.probing.replace(true) {
+        return;
+    }
     for failures in 1u32.. {
         match try_probe(&fleet).await {
-            Ok(()) => return fleet.engine_up(),
-            Err(message) => fleet.engine_down(&message),
+            Ok(()) => {
+                fleet.probing.set(false);
+                return fleet.engine_up();
+            }
+            // Credentials that may not read the version can do without: jobs flow.
+            Err(failure) if failure.status == 403 && fleet.is_up() => {}
+            Err(failure) => fleet.engine_down(&failure.message),
         }
         if !fleet.activating.get() {
             return;
@@ -41,19 +49,41 @@ pub(crate) async fn probe(fleet: Rc<Fleet>) {
     }
 }
 
-async fn try_probe(fleet: &Rc<Fleet>) -> Result<(), String> {
+/// Why the engine's version could not be learnt; the status is 0 where nothing answered.
+struct ProbeFailure {
+    status: u16,
+    message: String,
+}
+
+async fn try_probe(fleet: &Rc<Fleet>) -> Result<(), ProbeFailure> {
+    fleet.authorized_to_poll().await;
     let request = fleet.engine.borrow().probe();
-    let mut line = Line::new(Kind::Outcomes);
-    match line.send(&fleet.transport, &request, MARGIN).await {
-        Ok(answer) => fleet.engine.borrow_mut().learn(&answer),
-        Err(SendError::Cut(_)) => Err("the answer to the version request broke off".to_owned()),
+    let mut line = Line::outcomes();
+    let mut header = 0;
+    let answer = async {
+        line.ready(&fleet.transport).await?;
+        header = fleet.gate.borrow().header();
+        line.send(&fleet.transport, &request, MARGIN).await
+    };
+    let message = match answer.await {
+        Ok(answer) => {
+            let learnt = fleet.engine.borrow_mut().learn(&answer);
+            match &learnt {
+                Ok(()) => fleet.accepted(header),
+                Err(message) if answer.status == 401 => fleet.refused(header, message),
+                Err(_) => {}
+            }
+            return learnt.map_err(|message| ProbeFailure { status: answer.status, message });
+        }
+        Err(SendError::Cut(_)) => "the answer to the version request broke off".to_owned(),
         Err(
             SendError::Unsent(message)
             | SendError::Gone(message)
             | SendError::Refused(message)
             | SendError::Ambiguous(message),
-        ) => Err(message),
-    }
+        ) => message,
+    };
+    Err(ProbeFailure { status: 0, message })
 }
 
 /// One of the two pollers of a type. The second one works only while answers come back full.
@@ -62,12 +92,17 @@ pub(crate) struct Poller {
     job_type: usize,
     second: bool,
     line: Line,
+    /// The latest poll ended because this side had half-closed its connection.
+    given_up: bool,
     failures: u32,
+    /// The number of the header that the latest poll carried.
+    header: u64,
 }
 
 impl Poller {
     pub(crate) fn new(fleet: Rc<Fleet>, job_type: usize, second: bool) -> Self {
-        Self { fleet, job_type, second, line: Line::new(Kind::Polls), failures: 0 }
+        let line = Line::polls(job_type);
+        Self { fleet, job_type, second, line, given_up: false, failures: 0, header: 0 }
     }
 
     /// Polls until the fleet activates no more.
@@ -75,10 +110,14 @@ impl Poller {
         let jitter = Duration::from_millis(self.fleet.settings.poll_jitter_ms);
         sleep(jitter.mul_f64(self.fleet.random_share())).await;
         while self.fleet.activating.get() {
-            let Some(jobs) = self.demand() else {
+            let Some(mut jobs) = self.demand() else {
                 self.wait().await;
                 continue;
             };
+            if self.fleet.authorized_to_poll().await {
+                // What could be done then may be done by now.
+                jobs = self.demand().unwrap_or(1);
+            }
             self.fleet.permit().await;
             let gap = self.fleet.permits.borrow().poll_gap();
             if !self.fleet.activating.get() {
@@ -129,9 +168,11 @@ impl Poller {
 
     /// One poll, holding a permit from here to its answer or until it is parked; returns the pause after it.
     async fn poll(&mut self, jobs: u32) -> Duration {
+        let mut fetch_turn = 0;
         self.with_type(|kind| {
             kind.asked += u64::from(jobs);
             kind.held_polls += 1;
+            fetch_turn = kind.fetch_turn;
         });
         let sent_at = now();
         let outcome = self.exchange(jobs).await;
@@ -143,34 +184,45 @@ impl Poller {
         match outcome {
             Ok(found) => {
                 self.fleet.permits.borrow_mut().on_success(time);
+                self.fleet.accepted(self.header);
                 self.fleet.engine_up();
                 self.failures = if found.cut { self.failures + 1 } else { 0 };
-                self.take(found, jobs, sent_at, time);
+                self.take(found, jobs, fetch_turn, sent_at, time);
                 if self.failures == 0 {
                     Duration::ZERO
                 } else {
                     backoff(self.failures, LONGEST_TRANSIENT_PAUSE)
                 }
             }
-            Err(refusal) => self.refused(refusal, time),
+            Err(refusal) => self.refused(refusal, fetch_turn, time),
         }
     }
 
-    fn refused(&mut self, refusal: Refusal, time: Duration) -> Duration {
+    fn refused(&mut self, refusal: Refusal, fetch_turn: u32, time: Duration) -> Duration {
         self.failures += 1;
-        let abandoned = !self.fleet.activating.get();
+        let abandoned = std::mem::take(&mut self.given_up)
+            || !self.fleet.activating.get()
+            || self.fleet.state.borrow().is_stale(self.job_type, fetch_turn);
         match refusal {
             Refusal::Backpressure => {
                 self.fleet.permits.borrow_mut().on_backpressure(time);
                 backoff(self.failures, Duration::from_secs(1))
             }
-            // A poll that was given up in a drain says nothing about the engine.
-            _ if abandoned => Duration::ZERO,
+            // A poll that was given up says nothing about the engine.
+            _ if abandoned => {
+                self.failures = 0;
+                Duration::ZERO
+            }
             Refusal::Transient(message) => {
                 self.fleet.engine_down(&message);
                 backoff(self.failures, LONGEST_TRANSIENT_PAUSE)
             }
-            Refusal::Wrong(message) | Refusal::Unauthorized(message) => {
+            // The gate says when another request makes sense.
+            Refusal::Unauthorized(message) => {
+                self.fleet.refused(self.header, &message);
+                Duration::ZERO
+            }
+            Refusal::Wrong(message) => {
                 self.fleet.engine_down(&message);
                 backoff(self.failures + 4, LONGEST_WRONG_PAUSE)
             }
@@ -206,6 +258,7 @@ impl Poller {
             // A server that lives and is short of streams.
             Err(SendError::Refused(_)) => return Err(Refusal::Backpressure),
             Err(SendError::Unsent(message) | SendError::Gone(message) | SendError::Ambiguous(message)) => {
+                self.given_up = self.line.half_closed();
                 self.line.close();
                 return Err(Refusal::Transient(message));
             }
@@ -227,6 +280,7 @@ impl Poller {
         let worker = &self.fleet.settings.worker_name;
         let ask = Ask { job_type: &name, jobs, lease, hold, fetch: fetch.as_deref(), worker };
         let request = self.fleet.engine.borrow().activation(&ask);
+        self.header = self.fleet.gate.borrow().header();
         self.line.send(&self.fleet.transport, &request, hold + MARGIN).await
     }
 
@@ -237,7 +291,7 @@ impl Poller {
     }
 
     /// Takes in the jobs of one answer.
-    fn take(&self, found: Activation, asked: u32, sent_at: Duration, received_at: Duration) {
+    fn take(&self, found: Activation, asked: u32, fetch_turn: u32, sent_at: Duration, received_at: Duration) {
         let full = found.jobs.len() >= asked as usize;
         let bytes: usize = found.jobs.iter().map(|job| job.raw.len()).sum();
         let count = found.jobs.len();
@@ -260,28 +314,44 @@ impl Poller {
         if count == 0 {
             return;
         }
-        self.fleet.take_jobs(self.job_type, found.jobs, sent_at, received_at);
+        self.fleet.take_jobs(self.job_type, found.jobs, fetch_turn, sent_at, received_at);
     }
 }
 
 impl Fleet {
-    /// Puts activated jobs into the ledger and dispatches them; in a drain they go straight back.
-    fn take_jobs(self: &Rc<Self>, job_type: usize, jobs: Vec<Job>, sent_at: Duration, received_at: Duration) {
+    /// Puts activated jobs into the ledger and dispatches them; those that nobody here may run go straight back.
+    fn take_jobs(
+        self: &Rc<Self>,
+        job_type: usize,
+        jobs: Vec<Job>,
+        fetch_turn: u32,
+        sent_at: Duration,
+        received_at: Duration,
+    ) {
         let hold = self.settings.hold(self.capabilities().notices_departed_clients);
         let mut back = Vec::new();
         let mut state = self.state.borrow_mut();
         let Some(lease) = state.types.get(job_type).map(|kind| kind.lease) else { return };
         self.observe(&jobs, sent_at, received_at, lease);
-        let activating = self.activating.get();
+        let refusal = if self.activating.get() {
+            state.refusal(job_type, fetch_turn)
+        } else {
+            Some("the fleet is draining".into())
+        };
         for job in jobs {
             let end = match job.deadline_ms {
                 Some(deadline) => self.clock.borrow().local_end(deadline, lease, received_at, hold),
                 None => received_at + lease / 2,
             };
             let id = state.ledger.insert(job, job_type, Lease { received_at, end });
+            if fetch_turn != 0
+                && let Some(entry) = state.ledger.get_mut(id)
+            {
+                entry.fetch_turn = fetch_turn;
+            }
             let Some(kind) = state.types.get_mut(job_type) else { return };
             kind.counters.activated += 1;
-            if activating {
+            if refusal.is_none() {
                 kind.queue.push_back(id);
             } else {
                 back.push(id);
@@ -291,7 +361,7 @@ impl Fleet {
         drop(state);
         self.holding.notify_one();
         for id in back {
-            self.hand_back(id, "the fleet is draining", 0);
+            self.hand_back(id, refusal.as_deref().unwrap_or_default(), 0);
         }
         if let Some(pool) = home {
             self.dispatch(pool);
@@ -309,10 +379,10 @@ impl Fleet {
 }
 
 impl State {
-    /// What decides how many jobs of a type to ask for; None while no ready worker can run it.
+    /// What decides how many jobs of a type to ask for; None while nobody may run it.
     fn demand(&self, job_type: usize, byte_budget: u64) -> Option<Demand> {
         let (pool_index, type_index) = self.home(job_type)?;
-        let pool = self.pools.get(pool_index)?;
+        let pool = self.pools.get(pool_index).filter(|pool| pool.paused.is_none())?;
         let kind = self.types.get(job_type)?;
         let own = pool.types.get(type_index)?;
         let lane_slots = pool.lanes.get(own.lane)?.slots;
@@ -336,6 +406,7 @@ impl State {
             job_bytes: kind.job_bytes as u64,
             byte_budget,
             backlog,
+            settling: kind.settling,
             growth: kind.growth,
         })
     }

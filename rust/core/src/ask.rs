@@ -37,6 +37,8 @@ pub(crate) struct Demand {
     pub(crate) byte_budget: u64,
     /// Jobs of the type that are here already or asked for.
     pub(crate) backlog: u64,
+    /// Of these, the ones that have run and whose outcomes are on their way.
+    pub(crate) settling: u64,
     /// While nothing is known: doubles with each full answer, from 1.
     pub(crate) growth: u64,
 }
@@ -54,22 +56,32 @@ pub(crate) fn ask(demand: &Demand) -> Option<u64> {
     Some(wanted.min(MOST_JOBS).min(bytes.max(1)))
 }
 
-/// The backlog at and below which a poll is worth its cost.
+/// The backlog at and below which a poll is worth its cost: part of it is gone, or a slot has nothing to run.
 pub(crate) fn low_mark(demand: &Demand) -> u64 {
-    let target = target(demand);
-    (target * 3 / 5).min(target.saturating_sub(1))
+    let (target, away) = (target(demand), on_the_way(demand));
+    let idle = if demand.p90.is_none() { target } else { demand.slots + away };
+    let part = target.saturating_sub(away) * 3 / 5 + away;
+    part.max(idle.saturating_sub(1)).min(target.saturating_sub(1))
+}
+
+/// Outcomes that are only as late as the way to the engine is long: no slot has them any more, and no other job
+/// waits for them. What is late beyond that piles up, and counts.
+fn on_the_way(demand: &Demand) -> u64 {
+    demand.settling.min((demand.rate * demand.round_trip.as_secs_f64() * HEADROOM) as u64)
 }
 
 /// How many jobs of the type should be here, running ones included.
 fn target(demand: &Demand) -> u64 {
     let Some(p90) = demand.p90 else {
-        return (demand.free_slots.max(1) * demand.growth).min(share(demand)).max(1);
+        // Beyond those that run already: nothing says when they end.
+        let more = (demand.free_slots * demand.growth).min(share(demand));
+        return if demand.free_slots == 0 { 1 } else { demand.backlog + more };
     };
     let ahead = SHORTEST_AHEAD.max(demand.round_trip * 2);
     let work = per(ahead, p90, demand.slots) + demand.slots;
     let by_lease = per(demand.lease / 4, p90, demand.slots).max(1);
     let by_rate = (demand.rate * ahead.as_secs_f64() * HEADROOM) as u64 + SLOW_START_PER_SLOT * demand.slots;
-    let target = work.min(by_lease).min(by_rate).max(1);
+    let target = work.min(by_lease).min(by_rate).max(1) + on_the_way(demand);
     if demand.backlog == 0 && is_long(p90) { target.min(share(demand)).max(1) } else { target }
 }
 
@@ -105,6 +117,7 @@ mod tests {
             job_bytes: 0,
             byte_budget: 1 << 26,
             backlog: 0,
+            settling: 0,
             growth: 1,
         }
     }
@@ -113,6 +126,20 @@ mod tests {
     fn an_unknown_type_starts_at_one_per_free_slot_and_doubles() {
         assert_eq!(ask(&demand()), Some(2));
         assert_eq!(ask(&Demand { growth: 2, ..demand() }), Some(4));
+    }
+
+    #[test]
+    fn an_unknown_type_fills_the_free_slots_beside_jobs_that_run() {
+        let running = Demand { slots: 16, free_slots: 6, backlog: 10, ..demand() };
+        assert_eq!(ask(&running), Some(6));
+        assert_eq!(ask(&Demand { free_slots: 0, backlog: 16, ..running }), None);
+    }
+
+    #[test]
+    fn a_free_slot_of_a_long_type_is_worth_a_poll() {
+        let long = Demand { slots: 16, p90: Some(Duration::from_secs(2)), ..demand() };
+        assert_eq!(ask(&Demand { free_slots: 1, backlog: 15, ..long }), Some(1));
+        assert_eq!(ask(&Demand { free_slots: 0, backlog: 16, ..long }), None);
     }
 
     #[test]
@@ -136,6 +163,21 @@ mod tests {
         let far = Demand { round_trip: Duration::from_millis(50), ..near };
         assert!(ask(&far) > ask(&near));
         assert_eq!(ask(&near), Some(750 + 128));
+    }
+
+    #[test]
+    fn outcomes_on_a_long_way_take_no_room_but_outcomes_that_pile_up_do() {
+        let far = Demand {
+            p90: Some(Duration::from_micros(5)),
+            rate: 20_000.0,
+            round_trip: Duration::from_millis(25),
+            backlog: 1_200,
+            ..demand()
+        };
+        assert_eq!(ask(&far), None);
+        assert_eq!(ask(&Demand { settling: 500, ..far }), Some(20_000 * 75 / 1000 + 128 + 500 - 1_200));
+        let piled = Demand { settling: 10_000, backlog: 10_700, ..far };
+        assert_eq!(ask(&piled), None);
     }
 
     #[test]

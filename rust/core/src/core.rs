@@ -5,11 +5,12 @@ use std::fmt;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc as blocking};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use rustc_hash::FxHashMap;
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 use tokio::task::{LocalSet, spawn_local};
@@ -21,7 +22,7 @@ use crate::fork_guard::ForkGuard;
 use crate::link::{FrameReader, socket_pair};
 use crate::recorder::{LaneSpec, Recorder};
 use crate::settings::{CoreSettings, EngineKind, PoolSpec};
-use crate::state::{Pool, Worker, WorkerLane, WorkerState};
+use crate::state::{Worker, WorkerLane, WorkerState};
 use crate::transport::{Route, Transport};
 use crate::{activate, dispatch, renew, settle, workers};
 
@@ -68,7 +69,9 @@ pub struct WorkerEnds {
 
 enum Command {
     DeclarePool(u32, PoolSpec),
-    RetirePool(u32),
+    SwitchPools { begin: Vec<u32>, end: Vec<u32> },
+    PausePool(u32, Option<String>),
+    GiveUpWorkers(Vec<u64>, String),
     AddWorker { worker: u64, pool: u32, link: OwnedFd, recorder: Recorder },
     DrainWorker(u64),
     WorkerDead(u64, String),
@@ -86,7 +89,9 @@ pub struct Core {
     commands: mpsc::UnboundedSender<Command>,
     pending: Mutex<Option<Pending>>,
     thread: Mutex<Option<JoinHandle<()>>>,
-    pools: Mutex<Vec<Vec<LaneSpec>>>,
+    /// The lanes of each generation that takes workers.
+    pools: Mutex<FxHashMap<u32, Vec<LaneSpec>>>,
+    pool_ids: AtomicU32,
     workers: AtomicU64,
 }
 
@@ -110,6 +115,7 @@ impl Core {
             pending: Mutex::new(Some(Pending { settings, route, commands: receiver })),
             thread: Mutex::default(),
             pools: Mutex::default(),
+            pool_ids: AtomicU32::new(0),
             workers: AtomicU64::new(1),
         })
     }
@@ -136,24 +142,44 @@ impl Core {
         if let Some(fault) = spec.fault() {
             return Err(CoreError::Invalid(fault));
         }
-        let mut pools = lock(&self.pools);
-        let id = pools.len() as u32;
-        pools.push(spec.lanes.clone());
+        let id = self.pool_ids.fetch_add(1, Ordering::Relaxed);
+        lock(&self.pools).insert(id, spec.lanes.clone());
         self.send(Command::DeclarePool(id, spec))?;
         Ok(id)
     }
 
     /// Dispatches nothing more to this generation; its workers drain.
     pub fn retire_pool(&self, pool: u32) -> Result<(), CoreError> {
-        self.send(Command::RetirePool(pool))
+        self.switch_pools(Vec::new(), vec![pool])
+    }
+
+    /// In one step: the job types of `begin` go to these generations, and those of `end` are retired.
+    pub fn switch_pools(&self, begin: Vec<u32>, end: Vec<u32>) -> Result<(), CoreError> {
+        self.check()?;
+        let mut pools = lock(&self.pools);
+        if let Some(unknown) = begin.iter().chain(&end).find(|id| !pools.contains_key(id)) {
+            return Err(CoreError::Invalid(format!("there is no pool with id {unknown}")));
+        }
+        pools.retain(|id, _| !end.contains(id));
+        self.send(Command::SwitchPools { begin, end })
+    }
+
+    /// Activates nothing for this generation and hands back what waits for it, for this reason; None ends that.
+    pub fn pause_pool(&self, pool: u32, reason: Option<String>) -> Result<(), CoreError> {
+        self.send(Command::PausePool(pool, reason))
+    }
+
+    /// Hands back what still runs in these workers.
+    pub fn give_up_workers(&self, workers: Vec<u64>, reason: String) -> Result<(), CoreError> {
+        self.send(Command::GiveUpWorkers(workers, reason))
     }
 
     /// Makes room for one worker process.
     pub fn add_worker(&self, pool: u32) -> Result<WorkerEnds, CoreError> {
         self.check()?;
         let pools = lock(&self.pools);
-        let Some(lanes) = pools.get(pool as usize) else {
-            return Err(CoreError::Invalid(format!("no pool with id {pool} was declared")));
+        let Some(lanes) = pools.get(&pool) else {
+            return Err(CoreError::Invalid(format!("there is no pool with id {pool}")));
         };
         let (core_recorder, recorder) = Recorder::create(lanes)?;
         drop(pools);
@@ -247,7 +273,11 @@ async fn run(mut pending: Pending, events: Arc<Events>) {
     while let Some(command) = pending.commands.recv().await {
         match command {
             Command::DeclarePool(id, spec) => fleet.declare_pool(id, &spec),
-            Command::RetirePool(id) => fleet.retire_pool(id),
+            Command::SwitchPools { begin, end } => fleet.switch_pools(&begin, &end),
+            Command::PausePool(id, reason) => fleet.pause_pool(id, reason.as_deref()),
+            Command::GiveUpWorkers(workers, reason) => {
+                fleet.take_back(&reason, |worker| workers.contains(&worker))
+            }
             Command::AddWorker { worker, pool, link, recorder } => {
                 fleet.add_worker(worker, pool, link, recorder);
             }
@@ -255,7 +285,7 @@ async fn run(mut pending: Pending, events: Arc<Events>) {
             Command::WorkerDead(worker, reason) => fleet.bury(worker, &reason),
             Command::StopActivation => fleet.stop_activation(),
             Command::GiveUp(reason) => fleet.give_up(&reason),
-            Command::SetAuthorization(value) => fleet.transport.set_authorization(value.as_deref()),
+            Command::SetAuthorization(value) => fleet.set_authorization(value.as_deref()),
             Command::Status(reply) => {
                 let _ = reply.send(serde_json::to_vec(&fleet.snapshot()).unwrap_or_default());
             }
@@ -265,40 +295,6 @@ async fn run(mut pending: Pending, events: Arc<Events>) {
 }
 
 impl Fleet {
-    fn declare_pool(self: &Rc<Self>, id: u32, spec: &PoolSpec) {
-        let mut state = self.state.borrow_mut();
-        let known = state.types.len();
-        let indexes: Vec<usize> = spec.types.iter().map(|kind| state.type_index(&kind.job_type)).collect();
-        for (place, (kind, index)) in spec.types.iter().zip(&indexes).enumerate() {
-            if let Some(job_type) = state.types.get_mut(*index) {
-                job_type.lease = Duration::from_millis(kind.lease_ms);
-                job_type.fetch = kind.fetch.as_deref().map(Rc::from);
-                job_type.serving.push((id, place));
-            }
-        }
-        let pool = Pool::new(id, spec, indexes.into_iter());
-        state.pools.push(pool);
-        let fresh = known..state.types.len();
-        drop(state);
-        for job_type in fresh {
-            for second in [false, true] {
-                spawn_local(activate::Poller::new(Rc::clone(self), job_type, second).run());
-            }
-        }
-    }
-
-    fn retire_pool(self: &Rc<Self>, id: u32) {
-        let mut state = self.state.borrow_mut();
-        let Some(pool) = state.pool(id) else { return };
-        pool.retired = true;
-        let workers: Vec<u64> = pool.workers.iter().map(|worker| worker.id).collect();
-        drop(state);
-        for worker in workers {
-            self.drain_worker(worker);
-        }
-        self.dispatch_all();
-    }
-
     fn add_worker(self: &Rc<Self>, id: u64, pool: u32, link: OwnedFd, recorder: Recorder) {
         let stream = UnixStream::from_std(link.into());
         let mut state = self.state.borrow_mut();

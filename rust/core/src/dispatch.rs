@@ -56,18 +56,25 @@ impl Fleet {
         (0..lanes).flat_map(|lane| state.revoke_lane(pool, index, lane)).collect()
     }
 
-    /// Puts jobs back to the front of their queues, in order, and dispatches them anew.
+    /// Puts jobs back to the front of their queues, in order, and dispatches them anew; those that nobody here
+    /// may run go back to the engine.
     pub(crate) fn requeue(self: &Rc<Self>, ids: Vec<JobId>) {
         let mut state = self.state.borrow_mut();
+        let mut back = Vec::new();
         for id in ids.into_iter().rev() {
             let Some(entry) = state.ledger.get_mut(id) else { continue };
             entry.stage = Stage::Waiting;
-            let job_type = entry.job_type;
-            if let Some(kind) = state.types.get_mut(job_type) {
+            let (job_type, fetch_turn) = (entry.job_type, entry.fetch_turn);
+            if let Some(refusal) = state.refusal(job_type, fetch_turn) {
+                back.push((id, refusal));
+            } else if let Some(kind) = state.types.get_mut(job_type) {
                 kind.queue.push_front(id);
             }
         }
         drop(state);
+        for (id, refusal) in back {
+            self.hand_back(id, &refusal, 0);
+        }
         self.dispatch_all();
     }
 }

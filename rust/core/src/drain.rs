@@ -14,8 +14,9 @@ impl Fleet {
         }
         self.wake_pollers();
         self.permit_freed.notify_waiters();
+        self.gate_changed.notify_waiters();
         if self.capabilities().notices_departed_clients {
-            self.transport.half_close_polls();
+            self.transport.half_close_polls(|_| true);
         }
         let workers: Vec<u64> =
             self.state.borrow().pools.iter().flat_map(|pool| pool.workers.iter().map(|w| w.id)).collect();
@@ -32,8 +33,17 @@ impl Fleet {
         self.stop_activation();
         self.abandoned.set(true);
         self.abandon.notify_waiters();
+        self.take_back(reason, |_| true);
+        self.tell_if_drained();
+    }
+
+    /// Hands back every job that was given to one of these workers. It is no death: nobody is a suspect.
+    pub(crate) fn take_back(self: &Rc<Self>, reason: &str, from: impl Fn(u64) -> bool) {
         let mut state = self.state.borrow_mut();
-        let running = state.ledger.ids_where(|entry| matches!(entry.stage, Stage::Sent { .. }));
+        let running = state.ledger.ids_where(|entry| match entry.stage {
+            Stage::Sent { worker, .. } => from(worker),
+            _ => false,
+        });
         for id in &running {
             let Some(Stage::Sent { worker, lane, number }) = state.ledger.get(*id).map(|entry| entry.stage)
             else {
@@ -54,7 +64,6 @@ impl Fleet {
         for id in running {
             self.hand_back(id, reason, 0);
         }
-        self.tell_if_drained();
     }
 
     /// Empties every queue.

@@ -57,6 +57,11 @@ pub enum Event {
         level: u8,
         message: String,
     },
+    /// The engine refused the credentials: the number of the header, 0 for the one of the settings.
+    Unauthorized {
+        header: u64,
+        message: String,
+    },
     JobRejected {
         r#type: String,
         key: String,

@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use crate::clock::LeaseClock;
 use crate::engine::{Capabilities, Engine};
 use crate::events::{EngineState, Event, Events};
+use crate::gate::Gate;
 use crate::job::now;
 use crate::permits::Permits;
 use crate::settings::CoreSettings;
@@ -26,6 +27,9 @@ pub(crate) struct Fleet {
     pub(crate) permits: RefCell<Permits>,
     /// Wakes polls that wait for a permit.
     pub(crate) permit_freed: Notify,
+    pub(crate) gate: RefCell<Gate>,
+    /// Wakes what waits at the gate of credentials.
+    pub(crate) gate_changed: Notify,
     pub(crate) clock: RefCell<LeaseClock>,
     pub(crate) health: RefCell<Health>,
     pub(crate) outcomes: Outcomes,
@@ -33,6 +37,8 @@ pub(crate) struct Fleet {
     pub(crate) prefetched: Notify,
     /// Wakes the loop that watches leases.
     pub(crate) holding: Notify,
+    /// The engine's version is being asked for.
+    pub(crate) probing: Cell<bool>,
     pub(crate) activating: Cell<bool>,
     /// Held polls are dropped, whatever they cost.
     pub(crate) abandon: Notify,
@@ -60,6 +66,7 @@ impl Fleet {
         let permits = Permits::new(settings.backpressure.into(), seed);
         let outcomes = Outcomes::new(settings.outcome_connections_max);
         transport.set_authorization(settings.authorization.as_deref());
+        let gate = Gate::new(settings.await_authorization);
         Self {
             settings,
             engine: RefCell::new(engine),
@@ -68,11 +75,14 @@ impl Fleet {
             state: RefCell::default(),
             permits: RefCell::new(permits),
             permit_freed: Notify::new(),
+            gate: RefCell::new(gate),
+            gate_changed: Notify::new(),
             clock: RefCell::new(LeaseClock::new()),
             health: RefCell::default(),
             outcomes,
             prefetched: Notify::new(),
             holding: Notify::new(),
+            probing: Cell::new(false),
             activating: Cell::new(true),
             abandon: Notify::new(),
             abandoned: Cell::new(false),
@@ -84,6 +94,10 @@ impl Fleet {
 
     pub(crate) fn capabilities(&self) -> Capabilities {
         self.engine.borrow().capabilities()
+    }
+
+    pub(crate) fn is_up(&self) -> bool {
+        self.health.borrow().state == EngineState::Up
     }
 
     /// Notes that the engine answered as it should. After an outage its version is asked for again: it may have
@@ -106,10 +120,11 @@ impl Fleet {
 
     /// Notes that the engine does not answer as it should; told once for each outage.
     pub(crate) fn engine_down(&self, message: &str) {
+        let message = &self.transport.without_credentials(message);
         let mut health = self.health.borrow_mut();
         let told = health.state == EngineState::Down;
         health.state = EngineState::Down;
-        health.message = Some(message.to_owned());
+        health.message = Some(message.clone());
         if !told {
             let message = format!("{}: {message}", self.settings.engine.url);
             self.events.push(&Event::Engine { state: EngineState::Down, message });

@@ -28,6 +28,8 @@ pub(crate) struct Entry {
     pub(crate) job_type: usize,
     pub(crate) lease: Lease,
     pub(crate) stage: Stage,
+    /// The type's `fetch_turn` when it was asked for.
+    pub(crate) fetch_turn: u32,
     /// A renewal is on its way.
     pub(crate) renewing: bool,
     /// The engine has said that the job is no longer this fleet's: nothing is sent for it any more.
@@ -48,7 +50,15 @@ struct Place {
 
 impl Ledger {
     pub(crate) fn insert(&mut self, job: Job, job_type: usize, lease: Lease) -> JobId {
-        let entry = Entry { job, job_type, lease, stage: Stage::Waiting, renewing: false, disowned: false };
+        let entry = Entry {
+            job,
+            job_type,
+            lease,
+            stage: Stage::Waiting,
+            fetch_turn: 0,
+            renewing: false,
+            disowned: false,
+        };
         if let Some(index) = self.free.pop()
             && let Some(place) = self.places.get_mut(index as usize)
         {

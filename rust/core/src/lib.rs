@@ -3,6 +3,7 @@
 
 mod activate;
 mod ask;
+mod authorize;
 pub mod clock;
 mod core;
 mod dispatch;
@@ -11,6 +12,8 @@ pub mod engine;
 pub mod events;
 mod fleet;
 pub mod fork_guard;
+mod gate;
+mod generations;
 pub mod job;
 mod ledger;
 pub mod link;

@@ -26,6 +26,9 @@ pub struct CoreSettings {
     /// The Authorization header of every request.
     #[serde(default)]
     pub authorization: Option<String>,
+    /// Send nothing before the first `set_authorization`.
+    #[serde(default)]
+    pub await_authorization: bool,
     /// The most bytes that one activation answer should have.
     #[serde(default = "default_byte_budget")]
     pub byte_budget: u64,
@@ -180,6 +183,9 @@ pub struct PoolSpec {
     pub lanes: Vec<LaneSpec>,
     /// The job types, in the order of their index on the link.
     pub types: Vec<TypeSpec>,
+    /// Whether it gets no jobs before the fleet is switched over to it.
+    #[serde(default)]
+    pub standby: bool,
 }
 
 /// One job type of a pool.

@@ -16,6 +16,7 @@ use crate::transport::Kind;
 pub(crate) struct Snapshot {
     engine: EngineStatus,
     types: Vec<TypeStatus>,
+    totals: Counters,
     workers: Vec<WorkerStatus>,
     permits: PermitStatus,
     in_flight: usize,
@@ -41,7 +42,7 @@ struct EngineStatus {
 #[derive(Serialize)]
 struct TypeStatus {
     r#type: String,
-    pool: Option<String>,
+    pool: String,
     waiting: usize,
     dispatched: u64,
     running: u64,
@@ -114,9 +115,13 @@ impl Fleet {
             let named = |running: &&Running| running.r#type == status.r#type;
             status.running = workers.iter().flat_map(|worker| &worker.running).filter(named).count() as u64;
         }
+        // Over all types that ever were, so that no sum falls when a type leaves.
+        let mut totals = Counters::default();
+        state.types.iter().for_each(|kind| totals += &kind.counters);
         Snapshot {
             engine,
             types,
+            totals,
             workers,
             permits: PermitStatus {
                 cap: permits.cap(),
@@ -137,9 +142,12 @@ impl State {
         let kind: &JobType = self.types.get(index)?;
         let pool =
             self.home(index).and_then(|(pool, _)| self.pools.get(pool)).map(|pool| pool.name.to_string());
+        if pool.is_none() && kind.here() + kind.held_polls == 0 {
+            return None;
+        }
         Some(TypeStatus {
             r#type: kind.name.to_string(),
-            pool,
+            pool: pool.unwrap_or_default(),
             waiting: kind.queue.len(),
             dispatched: kind.sent,
             running: 0,

@@ -22,6 +22,7 @@ pub(crate) struct State {
     pub(crate) ledger: Ledger,
     pub(crate) types: Vec<JobType>,
     pub(crate) by_name: FxHashMap<String, usize>,
+    /// The generations that serve, stand by or drain. An index holds within one step only: retired ones leave.
     pub(crate) pools: Vec<Pool>,
 }
 
@@ -30,6 +31,10 @@ pub(crate) struct JobType {
     pub(crate) name: Rc<str>,
     pub(crate) lease: Duration,
     pub(crate) fetch: Option<Rc<[String]>>,
+    /// Whether it has pollers; they stay, and ask for nothing, when nobody runs the type any more.
+    pub(crate) polled: bool,
+    /// Counts up when jobs that were activated before may lack variables that are fetched now.
+    pub(crate) fetch_turn: u32,
     /// The pool generations that can run it, newest last: pool id and the type's index there.
     pub(crate) serving: Vec<(u32, usize)>,
     pub(crate) queue: VecDeque<JobId>,
@@ -58,6 +63,8 @@ impl JobType {
             name: name.into(),
             lease: Duration::from_secs(60),
             fetch: None,
+            polled: false,
+            fetch_turn: 0,
             serving: Vec::new(),
             queue: VecDeque::new(),
             sent: 0,
@@ -99,7 +106,10 @@ pub(crate) struct Pool {
     pub(crate) lanes: Vec<PoolLane>,
     pub(crate) types: Vec<PoolType>,
     pub(crate) workers: Vec<Worker>,
+    /// Its workers drain; it leaves the state with the last of them.
     pub(crate) retired: bool,
+    /// Why nothing is activated for it, and its waiting jobs go back.
+    pub(crate) paused: Option<Rc<str>>,
 }
 
 pub(crate) struct PoolLane {
@@ -112,6 +122,8 @@ pub(crate) struct PoolType {
     pub(crate) job_type: usize,
     pub(crate) lane: usize,
     pub(crate) slots: usize,
+    pub(crate) lease: Duration,
+    pub(crate) fetch: Option<Rc<[String]>>,
     pub(crate) listed: bool,
 }
 
@@ -123,6 +135,8 @@ impl Pool {
             job_type,
             lane: kind.lane,
             slots: kind.slots as usize,
+            lease: Duration::from_millis(kind.lease_ms),
+            fetch: kind.fetch.as_deref().map(Rc::from),
             listed: false,
         });
         Self {
@@ -132,6 +146,7 @@ impl Pool {
             types: types.collect(),
             workers: Vec::new(),
             retired: false,
+            paused: None,
         }
     }
 
@@ -376,7 +391,7 @@ impl State {
     pub(crate) fn home(&self, job_type: usize) -> Option<(usize, usize)> {
         let serving = &self.types.get(job_type)?.serving;
         let alive = serving.iter().rev().filter_map(|(id, type_index)| {
-            let index = self.pools.iter().position(|pool| pool.id == *id && !pool.retired)?;
+            let index = self.pools.iter().position(|pool| pool.id == *id)?;
             Some((index, *type_index))
         });
         let mut first = None;

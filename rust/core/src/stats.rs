@@ -149,6 +149,19 @@ pub struct Counters {
     pub rejected: u64,
 }
 
+impl std::ops::AddAssign<&Self> for Counters {
+    fn add_assign(&mut self, other: &Self) {
+        self.activated += other.activated;
+        self.completed += other.completed;
+        self.failed += other.failed;
+        self.errors_thrown += other.errors_thrown;
+        self.handed_back += other.handed_back;
+        self.lost += other.lost;
+        self.expired += other.expired;
+        self.rejected += other.rejected;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

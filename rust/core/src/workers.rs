@@ -249,7 +249,7 @@ impl Fleet {
     }
 
     /// Jobs taken back from a worker: to another one, or to the engine when nothing is started any more.
-    fn put_back(self: &Rc<Self>, taken: Vec<crate::ledger::JobId>) {
+    pub(crate) fn put_back(self: &Rc<Self>, taken: Vec<crate::ledger::JobId>) {
         if self.activating.get() {
             self.requeue(taken);
         } else {
@@ -311,6 +311,7 @@ impl Fleet {
         self.put_back(unstarted);
         let reason = reason.to_owned();
         self.events.push(&Event::Buried { worker, reason, settled, requeued, handed_back, jobs });
+        self.state.borrow_mut().forget_retired();
         self.wake_pollers();
         self.tell_if_drained();
     }

@@ -41,6 +41,19 @@ impl Core {
         self.0.retire_pool(pool_id).map_err(raise)
     }
 
+    fn switch_pools(&self, begin: Vec<u32>, end: Vec<u32>) -> PyResult<()> {
+        self.0.switch_pools(begin, end).map_err(raise)
+    }
+
+    #[pyo3(signature = (pool_id, reason))]
+    fn pause_pool(&self, pool_id: u32, reason: Option<String>) -> PyResult<()> {
+        self.0.pause_pool(pool_id, reason).map_err(raise)
+    }
+
+    fn give_up_workers(&self, worker_ids: Vec<u64>, reason: String) -> PyResult<()> {
+        self.0.give_up_workers(worker_ids, reason).map_err(raise)
+    }
+
     fn add_worker(&self, pool_id: u32) -> PyResult<(u64, i32, i32)> {
         let ends = self.0.add_worker(pool_id).map_err(raise)?;
         Ok((ends.worker, ends.link.into_raw_fd(), ends.recorder.into_raw_fd()))

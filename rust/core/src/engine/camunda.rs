@@ -91,7 +91,8 @@ impl Engine for Camunda {
             return Err(Refusal::Backpressure);
         }
         Err(match answer.status {
-            401 | 403 => Refusal::Unauthorized(words(answer)),
+            401 => Refusal::Unauthorized(unauthorized(answer)),
+            403 => Refusal::Wrong(format!("{}: the credentials may not activate jobs", words(answer))),
             400 | 404 | 405 | 406 | 415 => Refusal::Wrong(words(answer)),
             _ => Refusal::Transient(words(answer)),
         })
@@ -116,7 +117,8 @@ impl Engine for Camunda {
             // A login page or a proxy's greeting: nothing of the kind has reached the engine.
             200..=299 if answer.content_type == "text/html" => return Verdict::PathOutage(words(answer)),
             200..=299 => return Verdict::Done,
-            401 | 403 => return Verdict::Unauthorized(words(answer)),
+            401 => return Verdict::Unauthorized(unauthorized(answer)),
+            403 => return Verdict::Forbidden(words(answer)),
             _ if is_backpressure(answer) => return Verdict::Backpressure,
             _ => {}
         }
@@ -166,9 +168,13 @@ fn is_backpressure(answer: &Answer) -> bool {
     }
 }
 
+fn unauthorized(answer: &Answer) -> String {
+    format!("{}: the engine refuses the credentials", words(answer))
+}
+
 fn probe_failure(answer: &Answer) -> String {
     match answer.status {
-        401 => format!("{}: the engine refuses the credentials", words(answer)),
+        401 => unauthorized(answer),
         403 => format!("{}: the credentials may not read the topology", words(answer)),
         404 => format!("{}: no Camunda REST API (8.6 or newer) at this path", words(answer)),
         _ => words(answer),

@@ -109,8 +109,10 @@ pub enum Verdict {
     Stubborn(String),
     /// Whatever answered is not the engine's job API: an outage of the path.
     PathOutage(String),
-    /// The credentials were refused.
+    /// The credentials were refused; the command had no effect. Wait for others.
     Unauthorized(String),
+    /// The credentials are good and do not allow this.
+    Forbidden(String),
 }
 
 /// The decision that a failed activation calls for.
@@ -122,7 +124,7 @@ pub enum Refusal {
     Transient(String),
     /// Nothing gets better by itself: the request or the path is wrong. Long pauses, loud.
     Wrong(String),
-    /// The credentials were refused.
+    /// The credentials were refused. Wait for others.
     Unauthorized(String),
 }
 

@@ -124,7 +124,7 @@ pub(crate) async fn janitor(fleet: Rc<Fleet>) {
 }
 
 async fn run(fleet: Rc<Fleet>, lane: Rc<Lane>, index: usize) {
-    let mut line = Line::new(Kind::Outcomes);
+    let mut line = Line::outcomes();
     let mut given = lane.given.borrow_mut().take();
     loop {
         let Some(work) = given.take().or_else(|| fleet.outcomes.next(index)) else {
@@ -158,14 +158,25 @@ async fn idle(lane: &Lane, line: &mut Line) -> Option<Work> {
 
 /// Sends one command and draws the conclusion.
 async fn deliver(fleet: &Rc<Fleet>, line: &mut Line, mut work: Work) {
-    let Some(lease) = fleet.lease_of(work.id) else { return fleet.conclude(work, Next::Lost) };
-    if !policy::may_send(&work.command, &work.history, lease.end, now()) {
-        return fleet.conclude(work, Next::Expired);
-    }
-    let sent_at = now();
+    let (lease, sent_at, header, result) = loop {
+        let Some(lease) = fleet.lease_of(work.id) else { return fleet.conclude(work, Next::Lost) };
+        let limit = policy::useful_until(&work.command, &work.history, lease.end);
+        if !fleet.authorized_before(limit).await
+            || !policy::may_send(&work.command, &work.history, lease.end, now())
+        {
+            return fleet.conclude(work, Next::Expired);
+        }
+        let sent_at = now();
+        let mut header = 0;
+        match exchange(fleet, line, &work, &mut header).await {
+            // It had no effect, so it counts as never sent.
+            Ok(Verdict::Unauthorized(words)) => fleet.refused(header, &words),
+            result => break (lease, sent_at, header, result),
+        }
+    };
     work.history.tries += 1;
     work.history.first_sent.get_or_insert(sent_at);
-    let result = match exchange(fleet, line, &work).await {
+    let result = match result {
         Ok(verdict) => policy::Result::Answered(verdict),
         Err(SendError::Unsent(message) | SendError::Gone(message)) => {
             fleet.engine_down(&message);
@@ -175,31 +186,38 @@ async fn deliver(fleet: &Rc<Fleet>, line: &mut Line, mut work: Work) {
         Err(SendError::Ambiguous(_) | SendError::Cut(_)) => policy::Result::Unanswered,
     };
     fleet.outcomes.answered(fleet, now().saturating_sub(sent_at));
-    note_health(fleet, &result);
+    note_health(fleet, &result, header);
     let fenced = fleet.capabilities().fencing;
     let next = policy::next(&work.command, result, &mut work.history, fenced, lease.end, now());
     fleet.conclude(work, next);
 }
 
-fn note_health(fleet: &Rc<Fleet>, result: &policy::Result) {
+fn note_health(fleet: &Rc<Fleet>, result: &policy::Result, header: u64) {
     match result {
         policy::Result::Answered(Verdict::Done | Verdict::Final | Verdict::Rejected { .. }) => {
-            fleet.engine_up()
+            fleet.accepted(header);
+            fleet.engine_up();
         }
-        policy::Result::Answered(Verdict::PathOutage(words) | Verdict::Unauthorized(words)) => {
+        policy::Result::Answered(Verdict::PathOutage(words) | Verdict::Forbidden(words)) => {
             fleet.engine_down(words);
         }
         _ => {}
     }
 }
 
-async fn exchange(fleet: &Rc<Fleet>, line: &mut Line, work: &Work) -> Result<Verdict, SendError> {
+async fn exchange(
+    fleet: &Rc<Fleet>,
+    line: &mut Line,
+    work: &Work,
+    header: &mut u64,
+) -> Result<Verdict, SendError> {
     line.ready(&fleet.transport).await?;
     let request = {
         let state = fleet.state.borrow();
         let Some(entry) = state.ledger.get(work.id) else { return Ok(Verdict::Final) };
         fleet.engine.borrow().command(&entry.job, &work.command)
     };
+    *header = fleet.gate.borrow().header();
     let answer = line.send(&fleet.transport, &request, ANSWER_LIMIT).await?;
     Ok(fleet.engine.borrow().judge(&work.command, &answer))
 }

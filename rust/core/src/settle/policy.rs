@@ -8,6 +8,9 @@ use crate::link::Outcome;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
+/// The completion of finished work waits so long for the engine's next answer, even after the lease's end.
+const LATE_GRACE: Duration = Duration::from_secs(60);
+
 /// Tries after which an error that looks transient is taken for permanent.
 const STUBBORN_TRIES: u32 = 8;
 
@@ -94,13 +97,16 @@ pub(crate) fn may_send(command: &Command, history: &History, lease_end: Duration
     late_completion || now < lease_end
 }
 
+/// Until when waiting for permission to send it makes sense.
+pub(crate) fn useful_until(command: &Command, history: &History, lease_end: Duration) -> Duration {
+    if may_send(command, history, lease_end, lease_end) { lease_end + LATE_GRACE } else { lease_end }
+}
+
 fn unless_expired(command: &Command, pause: Duration, lease_end: Duration, now: Duration) -> Next {
     if now + pause < lease_end {
         return Next::Retry(pause);
     }
-    // The completion of finished work waits for the engine's next answer, for as long again as the lease had.
-    let grace = Duration::from_secs(60);
-    if matches!(command, Command::Settle(Outcome::Complete { .. })) && now < lease_end + grace {
+    if matches!(command, Command::Settle(Outcome::Complete { .. })) && now < lease_end + LATE_GRACE {
         return Next::Retry(LONGEST_PAUSE);
     }
     Next::Expired

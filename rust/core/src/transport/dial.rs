@@ -7,10 +7,10 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::Transport;
 use super::error::SendError;
 use super::socket::Socket;
 use super::tls::Reread;
-use super::{Kind, Transport};
 use crate::events::Event;
 
 /// Levels of log lines, as Python has them.
@@ -25,18 +25,14 @@ pub(super) const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 
 impl Transport {
     /// Opens a connection, trying every resolved address once.
-    pub(super) async fn dial(&self, kind: Kind) -> Result<Socket, SendError> {
+    pub(super) async fn dial(&self) -> Result<Socket, SendError> {
         self.reread_certificates();
         let (host, port) = match &self.route.proxy {
             Some(proxy) => (proxy.host.as_str(), proxy.port),
             None => (self.route.address.host.as_str(), self.route.address.port),
         };
         let addresses = resolve(host, port).await?;
-        let mut socket = self.reach_any(host, &addresses).await?;
-        if let Kind::Polls = kind {
-            self.note_closable(&socket.closable());
-        }
-        Ok(socket)
+        self.reach_any(host, &addresses).await
     }
 
     /// The first address that can be reached, beginning with another one each time.

@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::dial::HANDSHAKE_LIMIT;
 use super::error::{SendError, connection_words, refused_handshake, tls_words};
 use super::http1::media_type;
-use super::socket::{Fault, Socket};
+use super::socket::{Fault, HalfClose, Socket};
 use super::{Age, Kind, Open};
 use crate::engine::Answer;
 
@@ -30,6 +30,7 @@ pub(super) struct Shared {
     life: Rc<Life>,
     seats: Cell<usize>,
     age: Age,
+    half_close: Option<Rc<HalfClose>>,
 }
 
 /// What the task of a connection tells about it.
@@ -48,6 +49,7 @@ impl Shared {
         kind: Kind,
         age: Age,
         open: Open,
+        half_close: Option<Rc<HalfClose>>,
     ) -> Result<Rc<Self>, SendError> {
         let life = Rc::new(Life { over: Cell::new(false), words: RefCell::default(), fault: socket.fault() });
         let opening = async {
@@ -61,7 +63,7 @@ impl Shared {
             SendError::Unsent(format!("{words}; {hint}"))
         };
         match timeout(HANDSHAKE_LIMIT, opening).await {
-            Ok(Ok(sender)) => Ok(Rc::new(Self { sender, life, seats: Cell::new(0), age })),
+            Ok(Ok(sender)) => Ok(Rc::new(Self { sender, life, seats: Cell::new(0), age, half_close })),
             Ok(Err(error)) if life.refused() => Err(SendError::Unsent(life.words_of(&error))),
             Ok(Err(error)) => Err(failed(life.words.take().unwrap_or_else(|| life.words_of(&error)))),
             Err(_) => Err(failed(format!("no answer to HTTP/2 in {} s", HANDSHAKE_LIMIT.as_secs()))),
@@ -87,7 +89,8 @@ impl Shared {
     }
 
     fn ended(&self) -> bool {
-        self.life.over.get() || self.age.over()
+        let half_closed = self.half_close.as_ref().is_some_and(|half_close| half_close.is_wanted());
+        self.life.over.get() || half_closed || self.age.over()
     }
 }
 
@@ -151,6 +154,11 @@ impl Drop for Seat {
 }
 
 impl Seat {
+    /// What half-closes its connection.
+    pub(super) fn half_close(&self) -> Option<Rc<HalfClose>> {
+        self.shared.half_close.clone()
+    }
+
     /// Whether another request may go out from it.
     pub(super) fn reusable(&self) -> bool {
         !self.shared.ended() && self.shared.seats.get() <= self.shared.limit()

@@ -114,7 +114,7 @@ fn run<T>(test: impl Future<Output = T>) -> T {
 
 fn send_one(server: &Server) -> Result<Answer, SendError> {
     let transport = server.transport();
-    run(async { Line::new(Kind::Outcomes).send(&transport, &request(), LIMIT).await })
+    run(async { Line::outcomes().send(&transport, &request(), LIMIT).await })
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn a_connection_that_breaks_leaves_doubt_and_is_not_used_again() {
     let server = Server::start(|connection, _| if connection == 0 { Deed::Close } else { Deed::Answer });
     let transport = server.transport();
     run(async {
-        let mut line = Line::new(Kind::Outcomes);
+        let mut line = Line::outcomes();
         assert!(matches!(line.send(&transport, &request(), LIMIT).await, Err(SendError::Ambiguous(_))));
         line.ready(&transport).await.unwrap();
         assert_eq!(line.send(&transport, &request(), LIMIT).await.unwrap().status, 204);
@@ -177,14 +177,14 @@ fn no_more_streams_share_a_connection_than_the_engine_allows() {
     let server = Server::with_settings(&[0, 3, 0, 0, 0, 2], |_, _| Deed::Answer);
     let transport = server.transport();
     run(async {
-        let mut lines: Vec<_> = (0..5).map(|_| Line::new(Kind::Outcomes)).collect();
+        let mut lines: Vec<_> = (0..5).map(|_| Line::outcomes()).collect();
         for line in &mut lines {
             line.ready(&transport).await.unwrap();
         }
         assert_eq!((transport.connections(Kind::Outcomes), transport.streams(Kind::Outcomes)), (3, 5));
         // A place that is given up is taken again, and connections without any are closed.
         lines.truncate(1);
-        lines.push(Line::new(Kind::Outcomes));
+        lines.push(Line::outcomes());
         lines[1].ready(&transport).await.unwrap();
         assert_eq!(transport.streams(Kind::Outcomes), 2);
         let closed = async {
@@ -201,7 +201,7 @@ fn polls_and_outcomes_share_no_connection() {
     let server = Server::start(|_, _| Deed::Answer);
     let transport = server.transport();
     run(async {
-        let mut lines = [Line::new(Kind::Outcomes), Line::new(Kind::Polls)];
+        let mut lines = [Line::outcomes(), Line::polls(0)];
         for line in &mut lines {
             line.ready(&transport).await.unwrap();
         }
@@ -214,7 +214,7 @@ fn a_connection_on_which_an_answer_is_missing_gets_no_further_requests() {
     let server = Server::start(|connection, _| if connection == 0 { Deed::Nothing } else { Deed::Answer });
     let transport = server.transport();
     run(async {
-        let mut line = Line::new(Kind::Outcomes);
+        let mut line = Line::outcomes();
         let lost = line.send(&transport, &request(), Duration::from_millis(20)).await;
         assert!(matches!(lost, Err(SendError::Ambiguous(_))));
         line.ready(&transport).await.unwrap();

@@ -1,5 +1,6 @@
 //! One sender's line to the engine: the connection that it used last, or a place on a shared one.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -7,6 +8,7 @@ use tokio::time::Instant;
 use super::error::SendError;
 use super::http1::Http1;
 use super::http2::Seat;
+use super::socket::HalfClose;
 use super::{Kind, Transport};
 use crate::engine::{Answer, Request};
 
@@ -22,20 +24,36 @@ pub(super) enum Connection {
 /// See the module.
 pub(crate) struct Line {
     kind: Kind,
+    /// Of polls; of no meaning for commands.
+    job_type: usize,
     connection: Option<Connection>,
+    /// Of the latest connection.
+    half_close: Option<Rc<HalfClose>>,
 }
 
 impl Line {
-    pub(crate) fn new(kind: Kind) -> Self {
-        Self { kind, connection: None }
+    /// For commands.
+    pub(crate) fn outcomes() -> Self {
+        Self { kind: Kind::Outcomes, job_type: 0, connection: None, half_close: None }
+    }
+
+    /// For polls of one job type.
+    pub(crate) fn polls(job_type: usize) -> Self {
+        Self { kind: Kind::Polls, job_type, connection: None, half_close: None }
     }
 
     /// Has a connection that a request can go out on at once.
     pub(crate) async fn ready(&mut self, transport: &Transport) -> Result<(), SendError> {
         self.give_up_stale().await;
         if self.connection.is_none() {
-            self.connection = Some(transport.connect(self.kind).await?);
+            self.connect(transport).await?;
         }
+        Ok(())
+    }
+
+    async fn connect(&mut self, transport: &Transport) -> Result<(), SendError> {
+        let (connection, half_close) = transport.connect(self.kind, self.job_type).await?;
+        (self.connection, self.half_close) = (Some(connection), half_close);
         Ok(())
     }
 
@@ -49,10 +67,10 @@ impl Line {
     ) -> Result<Answer, SendError> {
         let mut tries = 0;
         loop {
-            let connection = match &mut self.connection {
-                Some(open) => open,
-                none => none.insert(transport.connect(self.kind).await?),
-            };
+            if self.connection.is_none() {
+                self.connect(transport).await?;
+            }
+            let Some(connection) = &mut self.connection else { continue };
             let deadline = Instant::now() + limit;
             let result = match connection {
                 Connection::Http1(open) => open.send(transport.http1_request(request)?, deadline).await,
@@ -79,9 +97,14 @@ impl Line {
             Some(Connection::Http2(seat)) => seat.reusable(),
             None => return,
         };
-        if !reusable {
+        if !reusable || self.half_closed() {
             self.connection = None;
         }
+    }
+
+    /// Whether this side has told the engine that nobody waits on the connection any more.
+    pub(crate) fn half_closed(&self) -> bool {
+        self.half_close.as_ref().is_some_and(|half_close| half_close.is_wanted())
     }
 
     /// Gives up the connection, whatever is on its way on it.

@@ -29,7 +29,7 @@ use age::Age;
 pub(crate) use error::SendError;
 use group::{Group, Open};
 use http1::Http1;
-use http2::Shared;
+use http2::{Seat, Shared};
 use line::Connection;
 pub(crate) use line::Line;
 pub(crate) use route::Route;
@@ -44,7 +44,7 @@ use crate::settings::Http2;
 pub(crate) enum Kind {
     /// Short answers.
     Outcomes,
-    /// Answers with many jobs, held for long, and closed from this side in a drain.
+    /// Answers with many jobs, held for long, and closed from this side once nobody waits for them.
     Polls,
 }
 
@@ -60,7 +60,8 @@ pub(crate) struct Transport {
     turn: Cell<usize>,
     outcomes: Rc<Group>,
     polls: Rc<Group>,
-    closable: RefCell<Vec<Weak<HalfClose>>>,
+    /// Of the connections that carry polls, by job type; those of HTTP/2 carry several.
+    closable: RefCell<Vec<(usize, Weak<HalfClose>)>>,
 }
 
 impl Transport {
@@ -98,6 +99,17 @@ impl Transport {
         *self.authorization.borrow_mut() = header;
     }
 
+    /// `text` without the credentials, should whoever answered have repeated them.
+    pub(crate) fn without_credentials(&self, text: &str) -> String {
+        let header = self.authorization.borrow();
+        let Some(value) = header.as_ref().and_then(|value| value.to_str().ok()) else {
+            return text.to_owned();
+        };
+        // The scheme, such as `Bearer`, is no secret, and the rest may stand alone.
+        let secret = value.split_once(' ').map_or(value, |(_, secret)| secret).trim();
+        if secret.is_empty() { text.to_owned() } else { text.replace(secret, "********") }
+    }
+
     /// Open connections of a kind.
     pub(crate) fn connections(&self, kind: Kind) -> u64 {
         self.group(kind).sockets()
@@ -113,19 +125,35 @@ impl Transport {
         self.group(kind).seats()
     }
 
-    /// Tells an engine that looks for it that nobody waits for held polls any more. Each answer that is on its way
-    /// is still read, so that no job is stranded in it.
-    pub(crate) fn half_close_polls(&self) {
-        for half_close in self.closable.borrow().iter().filter_map(Weak::upgrade) {
+    /// Tells an engine that looks for it that nobody waits for jobs of these types any more. Each answer that is on
+    /// its way is still read, so that no job is stranded in it. Polls that share a connection with them end too.
+    pub(crate) fn half_close_polls(&self, of: impl Fn(usize) -> bool) {
+        let closable = self.closable.borrow();
+        let chosen = closable.iter().filter(|(job_type, _)| of(*job_type));
+        for half_close in chosen.filter_map(|(_, half_close)| half_close.upgrade()) {
             half_close.close();
         }
     }
 
-    /// A connection for one sender: a place on one that is there, or a new one.
-    async fn connect(&self, kind: Kind) -> Result<Connection, SendError> {
+    /// A connection for one sender: a place on one that is there, or a new one. Those of polls can be half-closed.
+    async fn connect(
+        &self,
+        kind: Kind,
+        job_type: usize,
+    ) -> Result<(Connection, Option<Rc<HalfClose>>), SendError> {
+        let (connection, half_close) = self.take_or_open(kind).await?;
+        let mut known = self.closable.borrow_mut();
+        known.retain(|(_, other)| other.strong_count() > 0);
+        if let Some(half_close) = &half_close {
+            known.push((job_type, Rc::downgrade(half_close)));
+        }
+        Ok((connection, half_close))
+    }
+
+    async fn take_or_open(&self, kind: Kind) -> Result<(Connection, Option<Rc<HalfClose>>), SendError> {
         let group = self.group(kind);
         if let Some(seat) = group.seat() {
-            return Ok(Connection::Http2(seat));
+            return Ok(seated(seat));
         }
         if !self.may_share() || group.speaks_http1() {
             return self.open(kind).await;
@@ -134,7 +162,7 @@ impl Transport {
         let failures = group.failures();
         let _opening = group.opening.lock().await;
         if let Some(seat) = group.seat() {
-            return Ok(Connection::Http2(seat));
+            return Ok(seated(seat));
         }
         if group.failures() != failures {
             return Err(SendError::Unsent(group.words()));
@@ -146,21 +174,22 @@ impl Transport {
         opened
     }
 
-    async fn open(&self, kind: Kind) -> Result<Connection, SendError> {
+    async fn open(&self, kind: Kind) -> Result<(Connection, Option<Rc<HalfClose>>), SendError> {
         let group = self.group(kind);
-        let socket = self.dial(kind).await?;
+        let mut socket = self.dial().await?;
+        let half_close = (kind == Kind::Polls).then(|| socket.closable());
         let share = f64::from(self.turn.get() as u32 % 16) / 16.0;
         let (age, open) = (Age::new(self.route.max_age, share), Open::new(group));
         let http2 = socket.agreed_http2() || self.route.prior_knowledge();
         group.found_http1(!http2);
         if !http2 {
-            return Ok(Connection::Http1(Http1::open(socket, kind, age, open).await?));
+            return Ok((Connection::Http1(Http1::open(socket, kind, age, open).await?), half_close));
         }
-        let shared = Shared::open(socket, kind, age, open).await?;
+        let shared = Shared::open(socket, kind, age, open, half_close).await?;
         group.add(&shared);
         let seat =
             shared.seat().ok_or_else(|| SendError::Refused("the engine allows no stream".to_owned()))?;
-        Ok(Connection::Http2(seat))
+        Ok(seated(seat))
     }
 
     /// Whether connections may turn out to speak HTTP/2.
@@ -184,15 +213,31 @@ impl Transport {
         }
     }
 
-    fn note_closable(&self, half_close: &Rc<HalfClose>) {
-        let mut known = self.closable.borrow_mut();
-        known.retain(|other| other.strong_count() > 0);
-        known.push(Rc::downgrade(half_close));
-    }
-
     /// What status 407 means where a proxy reads requests: this one has not gone further.
     fn proxy_refusal(&self) -> Option<String> {
         let proxy = self.route.proxy.as_ref().filter(|_| !self.tunnels())?;
         Some(proxy.unauthorized())
+    }
+}
+
+fn seated(seat: Seat) -> (Connection, Option<Rc<HalfClose>>) {
+    let half_close = seat.half_close();
+    (Connection::Http2(seat), half_close)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn words_that_repeat_the_credentials_are_masked() {
+        let settings = json!({"kind": "camunda", "url": "http://engine:8080"});
+        let route = Route::new(&serde_json::from_value(settings).unwrap()).unwrap();
+        let transport = Transport::new(route, Arc::new(Events::new().unwrap()));
+        assert_eq!(transport.without_credentials("no header yet"), "no header yet");
+        transport.set_authorization(Some("Bearer hunter2"));
+        assert_eq!(transport.without_credentials("token hunter2 expired"), "token ******** expired");
     }
 }

@@ -14,14 +14,19 @@ use super::error::tls_error;
 
 /// Tells the engine, once asked to, that nothing more will be sent, while answers are still read.
 #[derive(Default)]
-pub(crate) struct HalfClose {
+pub(super) struct HalfClose {
     wanted: Cell<bool>,
     reader: RefCell<Option<Waker>>,
 }
 
 impl HalfClose {
+    /// Whether it was asked for.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.wanted.get()
+    }
+
     /// Closes the sending side as soon as the connection is polled, which this brings about.
-    pub(crate) fn close(&self) {
+    pub(super) fn close(&self) {
         self.wanted.set(true);
         if let Some(reader) = self.reader.borrow_mut().take() {
             reader.wake();

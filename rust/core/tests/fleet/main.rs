@@ -2,12 +2,15 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod credentials;
 mod faults;
 mod flow;
+mod generations;
 mod http2;
 mod pki;
 mod proxies;
 mod proxy;
 mod rig;
+mod shared_polls;
 mod tls;
 mod tls_errors;

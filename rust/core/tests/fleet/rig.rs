@@ -71,13 +71,34 @@ impl Fleet {
         Self { engine, core, seen: Vec::new() }
     }
 
+    /// Declares a generation of one main lane that stands by.
+    pub(crate) fn standby(&self, generation: u32, types: &[Value]) -> u32 {
+        let pool = json!({
+            "name": "default",
+            "generation": generation,
+            "lanes": [["main", 1]],
+            "types": types,
+            "standby": true,
+        });
+        self.core.declare_pool(pool.to_string().as_bytes()).unwrap()
+    }
+
     pub(crate) fn add_jobs(&self, job_type: &str, count: u64) {
         self.engine.add_jobs(NewJobs::new(job_type, count)).unwrap();
     }
 
     /// A worker whose handler is `reply`.
     pub(crate) fn worker(&self, reply: impl Fn(&[u8]) -> Reply + Send + Sync + 'static) -> Worker {
-        let WorkerEnds { worker, link, recorder } = self.core.add_worker(0).unwrap();
+        self.worker_of(0, reply)
+    }
+
+    /// A worker of the generation with this id.
+    pub(crate) fn worker_of(
+        &self,
+        pool: u32,
+        reply: impl Fn(&[u8]) -> Reply + Send + Sync + 'static,
+    ) -> Worker {
+        let WorkerEnds { worker, link, recorder } = self.core.add_worker(pool).unwrap();
         let lanes = [LaneSpec { kind: LaneKind::Main, slots: 1 }];
         let end = Arc::new(WorkerEnd::open(link, recorder, &lanes).unwrap());
         let cancelled = Arc::new(AtomicBool::new(false));
@@ -94,13 +115,7 @@ impl Fleet {
     pub(crate) fn event(&mut self, kind: &str) -> Value {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            self.seen.extend(
-                self.core
-                    .take_events()
-                    .unwrap()
-                    .iter()
-                    .map(|event| serde_json::from_slice::<Value>(event).unwrap()),
-            );
+            self.look();
             if let Some(index) = self.seen.iter().position(|event| event["event"] == kind) {
                 return self.seen.remove(index);
             }
@@ -111,9 +126,24 @@ impl Fleet {
 
     /// No event of this kind has come.
     pub(crate) fn assert_no_event(&mut self, unwanted: impl Fn(&Value) -> bool) {
-        let told = self.core.take_events().unwrap();
-        self.seen.extend(told.iter().map(|event| serde_json::from_slice::<Value>(event).unwrap()));
+        self.look();
         assert!(!self.seen.iter().any(unwanted), "{:?}", self.seen);
+    }
+
+    /// Whether an event of this kind has come and was not waited for.
+    pub(crate) fn has_told(&mut self, kind: &str) -> bool {
+        self.count_told(kind) > 0
+    }
+
+    /// How many events of this kind have come and were not waited for.
+    pub(crate) fn count_told(&mut self, kind: &str) -> usize {
+        self.look();
+        self.seen.iter().filter(|event| event["event"] == kind).count()
+    }
+
+    fn look(&mut self) {
+        let taken = self.core.take_events().unwrap();
+        self.seen.extend(taken.iter().map(|event| serde_json::from_slice::<Value>(event).unwrap()));
     }
 
     pub(crate) fn status(&self) -> Value {
@@ -171,6 +201,12 @@ impl Worker {
             assert!(Instant::now() < deadline, "nothing was cancelled");
             std::thread::yield_now();
         }
+    }
+
+    /// Waits until the worker has left by itself, as after a drain.
+    pub(crate) fn left(mut self) -> u64 {
+        self.thread.take().unwrap().join().unwrap();
+        self.id
     }
 
     /// The worker ends without a word, as if killed: its link closes wherever it stands.
