@@ -1,11 +1,14 @@
 """The README's examples work as they are printed."""
 
+import asyncio
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from jobfleet.auth.custom import Provided
+from jobfleet.config.camunda_env import KNOWN
 from jobfleet.config.durations import Duration
 from jobfleet.config.load import load_settings, plan_pools
 
@@ -17,7 +20,14 @@ def blocks(language: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("index", "types"), [(0, ["greet"]), (1, ["charge-card", "reserve-stock", "send-mail"])], ids=["short", "long"]
+    ("index", "types"),
+    [
+        (0, ["greet"]),
+        (1, ["charge-card", "reserve-stock", "send-mail"]),
+        (2, ["book-seat"]),
+        (3, ["before-assigning", "next-step"]),
+    ],
+    ids=["short", "long", "options", "kinds"],
 )
 def test_handlers_of_the_readme_load(tmp_path: Path, index: int, types: list[str]) -> None:
     (tmp_path / "handlers.py").write_text(blocks("python")[index])
@@ -25,6 +35,19 @@ def test_handlers_of_the_readme_load(tmp_path: Path, index: int, types: list[str
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
     assert all(name in run.stdout for name in types), run.stdout
+
+
+def test_provider_of_the_readme_hands_out_a_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "readme_login.py").write_text(blocks("python")[2])
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    header = asyncio.run(Provided("readme_login.Engine").get(None))
+    assert (header.value, header.expires_in_s) == ("Bearer from-the-vault", 300)
+
+
+def test_every_variable_of_camunda_is_named() -> None:
+    by_prefix = {name for name in KNOWN if name.startswith("ZEEBE_TOKEN_") or "_MTLS_" in name}
+    assert [name for name in sorted(KNOWN - by_prefix) if f"`{name}`" not in README] == []
 
 
 def test_settings_of_the_readme_are_taken(tmp_path: Path) -> None:

@@ -14,17 +14,39 @@ if TYPE_CHECKING:
     from jobfleet.handlers.errors import JobError, JobFailure
     from jobfleet.handlers.hooks import on_start, on_stop
     from jobfleet.handlers.job import Job
+    from jobfleet.handlers.results import Activate, AdHocResult, Corrections, Denial
     from jobfleet.handlers.state import State
+    from jobfleet.handlers.usertask import UserTask
 
-__all__ = ["Backoff", "Completion", "Job", "JobError", "JobFailure", "State", "handler", "on_start", "on_stop"]
+__all__ = [
+    "Activate",
+    "AdHocResult",
+    "Backoff",
+    "Completion",
+    "Corrections",
+    "Denial",
+    "Job",
+    "JobError",
+    "JobFailure",
+    "State",
+    "UserTask",
+    "handler",
+    "on_start",
+    "on_stop",
+]
 
 _HOMES = {
+    "Activate": "results",
+    "AdHocResult": "results",
     "Backoff": "backoff",
     "Completion": "completion",
+    "Corrections": "results",
+    "Denial": "results",
     "Job": "job",
     "JobError": "errors",
     "JobFailure": "errors",
     "State": "state",
+    "UserTask": "usertask",
     "handler": "decorator",
     "on_start": "hooks",
     "on_stop": "hooks",

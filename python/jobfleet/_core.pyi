@@ -132,8 +132,16 @@ class Link:
         The caller reads it empty before it calls `try_take`.
         """
 
-    def complete(self, lane: int, slot: int, number: int, variables: bytes | None, result: bytes | None = None) -> None:
-        """Settle as completed with `variables` (a JSON object) and `result` (the engine's own shape).
+    def complete(
+        self,
+        lane: int,
+        slot: int,
+        number: int,
+        variables: bytes | None,
+        result: bytes | None = None,
+        business_id: str | None = None,
+    ) -> None:
+        """Settle as completed with `variables` (a JSON object), `result` (the engine's own shape) and `business_id`.
 
         This and the other three send nothing when the slot does not run that job any more. They raise `ValueError`
         for a lane, slot or number that never was, and for an outcome over 64 MiB, which leaves the job running.

@@ -27,7 +27,7 @@ def test_it_stands_between_the_environment_and_the_file_of_settings() -> None:
     loaded = load_settings({}, {"JOBFLEET_NAME": "environment"})
     settings = loaded.settings
     assert (settings.name, settings.grace.s, settings.slots, settings.defaults.lease.s) == ("environment", 2, 1, 7)
-    assert loaded.files == [Path("fleet.toml"), file]
+    assert (loaded.file, loaded.env_file) == (Path("fleet.toml"), file)
 
 
 def test_environment_of_the_process_stays_as_it_is() -> None:

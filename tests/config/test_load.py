@@ -51,8 +51,8 @@ def test_every_setting_can_be_given_in_the_environment() -> None:
         ("recycle_growth",): ("1GiB", ByteSize(2**30)),
         ("socket",): ("/run/x.sock", Path("/run/x.sock")),
         ("log_format",): ("json", "json"),
-        ("watch",): ("true", True),
         ("log_level",): ("warning", "warning"),
+        ("watch",): ("true", True),
         ("dumpable",): ("true", True),
         ("pass_credentials",): ("1", True),
         ("engine", "url"): ("camunda+https://host/base", "camunda+https://host/base"),
@@ -62,6 +62,7 @@ def test_every_setting_can_be_given_in_the_environment() -> None:
         ("engine", "byte_budget"): ("1MiB", ByteSize(2**20)),
         ("engine", "outcome_connections_max"): ("64", 64),
         ("engine", "backpressure"): ("legacy", "legacy"),
+        ("engine", "fencing"): ("false", False),
         ("engine", "poll_jitter"): ("2s", Duration(2)),
         ("engine", "http2"): ("never", "never"),
         ("engine", "proxy"): ("http://proxy:3128", Secret("http://proxy:3128")),
@@ -157,7 +158,7 @@ def test_file_that_does_not_exist_is_named() -> None:
 def test_file_of_the_folder_is_read_without_being_named() -> None:
     write('name = "found"\n')
     loaded = load_settings({}, {})
-    assert (loaded.settings.name, loaded.files) == ("found", [Path("fleet.toml")])
+    assert (loaded.settings.name, loaded.file, loaded.env_file) == ("found", Path("fleet.toml"), None)
 
 
 def test_wrong_value_of_the_environment_names_the_variable() -> None:

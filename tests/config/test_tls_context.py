@@ -58,10 +58,6 @@ def test_engine_is_not_trusted_without_its_authority(pki: Pki, url: str, tmp_pat
         ask(url, tls)
 
 
-def test_nothing_set_is_left_to_the_client() -> None:
-    assert client_context(TlsSettings()) is True
-
-
 def test_certificate_that_cannot_be_used_is_told_of(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"engine\.tls: the certificates cannot be used"):
         client_context(TlsSettings(ca_file=tmp_path / "absent.pem"))

@@ -44,6 +44,7 @@ def test_a_job_is_inspected_wherever_it_stands(api: Api) -> None:
         "retries": 5,
         "priority": 2,
         "activations": 0,
+        "leased": False,
         "worker": None,
         "until": None,
         "variables": {"x": 1},

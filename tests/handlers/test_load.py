@@ -24,6 +24,14 @@ def test_file_is_a_module_named_after_itself(write: Write) -> None:
     assert (spec.type, spec.name, spec.file, spec.line) == ("pay", "pay:work", str(file), 2)
 
 
+def test_options_of_activation_are_passed_on(write: Write) -> None:
+    options = "tenants=['red', '<default>'], tenant_filter='provided', hold='2s', max_jobs=5"
+    write("pay.py", f"from jobfleet import handler\n@handler('pay', {options})\ndef pay(job): ...\n")
+    spec = load(["pay.py"]).handlers[0]
+    assert (spec.tenants, spec.tenant_filter) == (["red", "<default>"], "provided")
+    assert (spec.hold_ms, spec.max_jobs) == (2_000, 5)
+
+
 def test_file_imports_its_neighbours(write: Write) -> None:
     write("jobs/rates.py", "RATE = 7")
     write("jobs/pay.py", "import rates\n" + handler_of("pay", "return {'rate': rates.RATE}"))

@@ -84,7 +84,19 @@ def test_handlers_are_declared_once_and_every_index_is_forked(act: Act) -> None:
                 "name": "mail",
                 "generation": 1,
                 "lanes": [["main", 1]],
-                "types": [{"type": "noop", "lane": 0, "slots": 1, "lease_ms": 1000, "fetch": None}],
+                "types": [
+                    {
+                        "type": "noop",
+                        "lane": 0,
+                        "slots": 1,
+                        "lease_ms": 1000,
+                        "fetch": None,
+                        "tenants": [],
+                        "tenant_filter": "provided",
+                        "hold_ms": None,
+                        "max_jobs": None,
+                    }
+                ],
                 "standby": False,
             }
         ]

@@ -84,9 +84,9 @@ def test_pool_grows_and_shrinks_and_the_running_job_of_the_one_too_many_finishes
 
 def test_one_too_many_that_outlasts_the_grace_period_hands_its_job_back(run_fleet: RunFleet) -> None:
     fleet = run_fleet(SAYS.format(kind="say"), "--processes", "2", "--grace", "1s").wait_running()
+    since = fleet.log_length
     for _ in range(2):
         fleet.push("say", seconds=600)
-    since = fleet.log_length
     fleet.wait_for_line("say in", since)
     until_account(fleet, in_flight=2)
     fleet.post("/v1/pools/default/scale", {"processes": 1})

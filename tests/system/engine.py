@@ -46,6 +46,15 @@ class Engine:
         first, last = self._client.post("/local/jobs", json=body).raise_for_status().json()["keys"]
         return [str(key) for key in range(first, last + 1)]
 
+    def make(self, job_type: str, **members: object) -> str:
+        """Make one job with any members that the engine takes; its key."""
+        body = {"type": job_type, **members}
+        return str(self._client.post("/local/jobs", json=body).raise_for_status().json()["keys"][0])
+
+    def set(self, **settings: object) -> None:
+        """Change settings of the engine."""
+        self._client.post("/local/settings", json=settings).raise_for_status()
+
     def job(self, key: str) -> Json:
         """What the engine knows of one job."""
         return dict(self._client.get(f"/local/jobs/{key}").raise_for_status().json())

@@ -8,9 +8,11 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from jobfleet.supervisor.exits import ExitCode
 
 from .conftest import StartFleet
 from .engine import Engine
+from .fleet import jobfleet
 from .pki import Pki
 from .tunnel import CREDENTIALS, Tunnel
 
@@ -62,6 +64,14 @@ def test_engine_that_is_not_trusted_is_told_of_with_a_remedy(run_fleet: StartFle
     assert engine.url in said
     assert "name the authority's certificate as engine.tls.ca_file" in said
     assert fleet.readiness()[0] == 503
+
+
+def test_check_uses_the_same_certificates(engine: Engine, pki: Pki, tmp_path: Path) -> None:
+    done = jobfleet(tmp_path, "check", "--engine", engine.address, environ=pki.write(tmp_path))
+    assert done.returncode == 0, done.stderr
+    done = jobfleet(tmp_path, "check", "--engine", engine.address)
+    assert done.returncode == ExitCode.ENGINE
+    assert "is not trusted" in done.stderr
 
 
 def test_certificate_that_cannot_be_read_ends_the_command(run_fleet: StartFleet, tmp_path: Path) -> None:

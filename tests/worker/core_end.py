@@ -31,6 +31,7 @@ class Outcome:
     kind: str
     variables: Any = None
     result: Any = None
+    business_id: str | None = None
     message: str | None = None
     retries: int | None = None
     backoff_ms: int | None = None
@@ -208,7 +209,11 @@ def _outcome(payload: bytes) -> Outcome:
     kind = ("complete", "fail", "error", "hand_back")[members.number("<B")]
     found: dict[str, Any] = {}
     if kind == "complete":
-        found = {"variables": members.optional(members.json), "result": members.optional(members.json)}
+        found = {
+            "variables": members.optional(members.json),
+            "result": members.optional(members.json),
+            "business_id": members.optional(members.text),
+        }
     elif kind == "fail":
         found = {
             "message": members.text(),

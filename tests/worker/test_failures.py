@@ -90,7 +90,7 @@ HANDLERS = """
             "list": [1],
             "text": "done",
             "coroutine": coroutine(),
-            "completion": Completion({"a": 1}, {"type": "userTask", "denied": False}),
+            "completion": Completion({"a": 1}, {"type": "newer", "flag": False}),
             "big": {"n": 2**70},
         }[job.variables["how"]]
 
@@ -252,7 +252,7 @@ def test_integers_beyond_64_bit_pass(core: CoreEnd) -> None:
 
 def test_explicit_completion_carries_variables_and_result(core: CoreEnd) -> None:
     outcome = settle(core, "returns", how="completion")
-    assert (outcome.variables, outcome.result) == ({"a": 1}, {"type": "userTask", "denied": False})
+    assert (outcome.variables, outcome.result) == ({"a": 1}, {"type": "newer", "flag": False})
 
 
 def test_bad_data_costs_one_retry_where_the_handler_says_so(core: CoreEnd) -> None:

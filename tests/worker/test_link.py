@@ -51,7 +51,7 @@ def test_a_job_s_bytes_arrive_and_its_outcome_goes_back(core: RawCore, link: Lin
     assert (number, state & 0xFFFFFFFF, state >> 32) == (1, 1, threading.get_native_id())
     link.complete(0, 0, 1, VARIABLES)
     outcome = core.receive()
-    assert (outcome.kind, outcome.number, outcome.outcome) == ("outcome", 1, b"\0" + some(VARIABLES) + b"\0")
+    assert (outcome.kind, outcome.number, outcome.outcome) == ("outcome", 1, b"\0" + some(VARIABLES) + b"\0\0")
     assert outcome.run_ns > 0
     assert started_ns > 0
     assert core.line(3)[2] & 0xFFFFFFFF == 2
@@ -61,7 +61,8 @@ def test_a_job_s_bytes_arrive_and_its_outcome_goes_back(core: RawCore, link: Lin
 @pytest.mark.parametrize(
     ("settle", "expected"),
     [
-        (lambda link: link.complete(0, 0, 1, None, b"[]"), b"\0\0" + some(b"[]")),
+        (lambda link: link.complete(0, 0, 1, None, b"[]"), b"\0\0" + some(b"[]") + b"\0"),
+        (lambda link: link.complete(0, 0, 1, None, None, "é"), b"\0\0\0" + some("é".encode())),
         (lambda link: link.fail(0, 0, 1, "é"), b"\1" + blob("é".encode()) + b"\0\0\0"),
         (
             lambda link: link.fail(0, 0, 1, "m", retries=2, backoff_ms=500, variables=VARIABLES),
@@ -138,7 +139,7 @@ def test_a_full_socket_blocks_no_handler_and_loses_no_outcome(core: RawCore, lin
     assert not link.flush(0), "nobody has read"
     for number in range(1, 31):
         outcome = core.receive()
-        assert (outcome.number, outcome.outcome) == (number, b"\0" + some(large) + b"\0")
+        assert (outcome.number, outcome.outcome) == (number, b"\0" + some(large) + b"\0\0")
     assert link.flush()
 
 

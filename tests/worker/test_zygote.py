@@ -49,7 +49,10 @@ def test_loaded_tells_everything_about_the_handlers(load: Load, tmp_path: Path) 
             "slots": 1,
             "lease_ms": 5000,
             "fetch": None,
+            "tenants": None,
+            "tenant_filter": None,
             "hold_ms": None,
+            "max_jobs": None,
             "max_bytes": None,
         }
     ]

@@ -1,4 +1,4 @@
-"""`jobfleet check`: loads handlers as a fleet would, without an engine."""
+"""`jobfleet check`: loads handlers as a fleet would, and tries the engine if asked to."""
 
 import os
 import select
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from jobfleet.cli.secret_reads import secret_reads
 from jobfleet.cli.start import complain
 from jobfleet.supervisor.exits import ExitCode
 from jobfleet.supervisor.spawn import Spawned, spawn_zygote
@@ -21,28 +22,43 @@ def check(
     handlers: Annotated[
         list[str] | None, typer.Argument(metavar="[HANDLERS]...", help="Files, folders and dotted modules.")
     ] = None,
+    engine: Annotated[
+        bool,
+        typer.Option(
+            "--engine", help="Try the engine and its credentials: of the settings, or of the address that follows."
+        ),
+    ] = False,
     slots: Annotated[int | None, typer.Option(min=1, help="As for `run`.")] = None,
     config: Annotated[Path | None, typer.Option(metavar="FILE", help="As for `run`.")] = None,
 ) -> None:
-    """Load handlers without an engine and print what would run; tell what is wrong otherwise."""
-    from jobfleet.config import SettingsError, load_settings, plan_pools  # noqa: PLC0415 - not needed for --help
+    """Load handlers and print what would run; tell what is wrong otherwise. Takes no jobs.
+
+    With --engine, and without handlers, only the engine is tried.
+    """
+    from jobfleet.cli.check_engine import check_engine, split_address  # noqa: PLC0415 - not needed for --help
+    from jobfleet.config import SettingsError, load_settings, plan_pools  # noqa: PLC0415
 
     given: dict[tuple[str, ...], object] = {}
+    if engine:
+        address, handlers = split_address(handlers or [])
+        if address is not None:
+            given["engine", "url"] = address
     if handlers:
         given["handlers",] = handlers
     if slots is not None:
         given["slots",] = slots
     try:
         loaded = load_settings(given, os.environ, config)
-        plans = plan_pools(loaded.settings)
+        wants_handlers = not engine or loaded.settings.handlers or loaded.settings.pools
+        plans = plan_pools(loaded.settings) if wants_handlers else []
     except SettingsError as error:
         complain(*error.problems)
         raise typer.Exit(ExitCode.SETTINGS) from None
     for note in loaded.notes:
         complain(note)
     failures = [plan.name for plan in plans if not _check_pool(plan, loaded.settings.pass_credentials)]
-    if failures:
-        raise typer.Exit(ExitCode.HANDLERS)
+    engine_code = check_engine(loaded) if engine else ExitCode.OK
+    raise typer.Exit(ExitCode.HANDLERS if failures else engine_code)
 
 
 def _check_pool(plan: "PoolPlan", pass_credentials: bool) -> bool:
@@ -59,6 +75,9 @@ def _check_pool(plan: "PoolPlan", pass_credentials: bool) -> bool:
     _, status = os.waitpid(spawned.pid, 0)
     if isinstance(reply, Loaded):
         _print_pool(plan, reply)
+        if not pass_credentials:
+            for sentence in secret_reads(handler.file for handler in reply.handlers):
+                typer.echo(f"  note: {sentence}")
         return True
     if reply is None:
         code = os.waitstatus_to_exitcode(status)

@@ -22,7 +22,7 @@ def status_view(status: FleetStatus) -> RenderableType:
         parts.append(_reload(status))
     for pool in [*status.pools, *status.generations]:
         parts += [_pool_line(pool), processes_table(pool)]
-    parts.append(types_table(status.types))
+    parts += [types_table(status.types), *_poll_lines(status.types)]
     return Group(*parts)
 
 
@@ -124,6 +124,8 @@ def _traffic(status: FleetStatus) -> RenderableType:
         text.append(f"  {engine.message}", style="red")
     cap = "no cap" if permits.cap is None else f"cap {permits.cap}"
     text.append(f"\npermits {permits.state}: {permits.in_use} in use, {cap}, {permits.refusals} refusals")
+    if permits.outcome_refusals:
+        text.append(f"; outcomes {permits.outcome_limit} at once, {permits.outcome_refusals} refusals")
     text.append(f"; {status.totals.in_flight} jobs in flight, {status.totals.held_polls} held polls")
     return text
 
@@ -142,6 +144,21 @@ def _reload(status: FleetStatus) -> RenderableType:
     if status.reload_queued:
         text.append("; another one follows", style="yellow")
     return text
+
+
+def _poll_lines(types: list[TypeStatus]) -> list[RenderableType]:
+    """One line for each type whose polls the engine does not simply answer."""
+    lines: list[RenderableType] = []
+    for kind in types:
+        parts = [f"{kind.refusals:,} polls refused"] if kind.refusals else []
+        if kind.most_per_answer is not None:
+            parts.append(f"asks for {kind.most_per_answer:,} jobs at most: larger answers cannot be sent")
+        if kind.poll_error is not None:
+            parts.append(f"latest poll: {kind.poll_error}")
+        if parts:
+            style = "yellow" if kind.poll_error is None else "red"
+            lines.append(Text(f"type {kind.type}: " + "; ".join(parts), style=style))
+    return lines
 
 
 def _pool_line(pool: PoolStatus) -> RenderableType:

@@ -45,8 +45,9 @@ class Loaded(NamedTuple):
     """Settings, the files they came from, and what a user should be told about them."""
 
     settings: Settings
-    files: list[Path]
+    file: Path | None
     notes: list[str]
+    env_file: Path | None
     strategy: Strategy
     """Which credentials count."""
 
@@ -72,7 +73,7 @@ def load_settings(
     strategy = _choose_credentials(settings, merged)
     notes += more + exposed_secrets(file, from_file) + exposed_secrets(named, from_env_file)
     notes += visible_password(("engine", "url") in values, settings.engine.url)
-    return Loaded(settings, [path for path in (file, named) if path], notes, strategy)
+    return Loaded(settings, file, notes, named, strategy)
 
 
 def with_proxy(settings: Settings, environ: Mapping[str, str]) -> Settings:
@@ -135,12 +136,12 @@ def _plan(name: str, pool: PoolSettings, settings: Settings) -> PoolPlan:
         slots=settings.slots if pool.slots is None else pool.slots,
         preload=settings.preload if pool.preload is None else pool.preload,
         start_timeout_s=(pool.start_timeout or settings.start_timeout).s,
+        defaults=settings.defaults,
         recycle=Recycling(
             jobs=pool.recycle_jobs or settings.recycle_jobs,
             age=pool.recycle_age or settings.recycle_age,
             growth=pool.recycle_growth or settings.recycle_growth,
         ),
-        defaults=settings.defaults,
     )
 
 

@@ -50,6 +50,13 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     backpressure: Annotated[
         Literal["balanced", "legacy"], Meta(description="How the fleet yields to an overloaded engine.")
     ] = "balanced"
+    fencing: Annotated[
+        bool,
+        Meta(
+            description="Lease jobs with tokens where the engine has them (Camunda 8.10). Switch off while workers "
+            "without tokens serve the same job types: a job that was leased once is not given to those."
+        ),
+    ] = True
     poll_jitter: Annotated[Duration, Meta(description="Random delay of each job type's first poll, at most.")] = (
         Duration(0)
     )
@@ -180,5 +187,5 @@ class PoolPlan(msgspec.Struct, frozen=True, kw_only=True):
     slots: int | None
     preload: bool
     start_timeout_s: float
-    recycle: Recycling = Recycling()
     defaults: HandlerDefaults = HandlerDefaults()
+    recycle: Recycling = Recycling()

@@ -12,15 +12,13 @@ from jobfleet.config.secret import Secret
 from jobfleet.config.tls import TlsSettings
 
 
-def client_context(tls: TlsSettings) -> ssl.SSLContext | bool:
-    """What httpx takes as `verify`, from the files as they are now; True when the settings add nothing.
+def client_context(tls: TlsSettings) -> ssl.SSLContext:
+    """Trust in the system's authorities and those of the settings, from the files as they are now.
 
     Raises `ValueError` that names the setting when a certificate cannot be used.
     """
     authorities = tls.ca_pem or tls.ca_file
     certificate, key = tls.cert_pem or tls.cert_file, tls.key_pem or tls.key_file
-    if authorities is None and certificate is None:
-        return True
     context = ssl.create_default_context()
     try:
         if isinstance(authorities, Path):

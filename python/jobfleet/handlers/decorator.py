@@ -9,14 +9,27 @@ from jobfleet.handlers.duration import Duration, to_ms
 from jobfleet.handlers.errors import HandlerOptionError
 from jobfleet.handlers.job import Job
 from jobfleet.handlers.registry import REGISTRY, Options, Registration, Source
-from jobfleet.handlers.spec import Strategy
+from jobfleet.handlers.spec import Strategy, TenantFilter
 
 Handler = TypeVar("Handler", bound=Callable[[Job[Any]], Any])
 
 SHORTEST_LEASE_MS = 100
 """Renewal happens at half the lease; below this the request itself would take that long."""
 MOST_SLOTS = 10_000
-_NAMES = ("slots", "lease", "fetch", "strategy", "backoff", "retry_bad_data")
+SHORTEST_HOLD_MS = 50
+"""Below it an idle type would keep the engine busy with polls."""
+_NAMES = (
+    "slots",
+    "lease",
+    "fetch",
+    "tenants",
+    "tenant_filter",
+    "hold",
+    "max_jobs",
+    "strategy",
+    "backoff",
+    "retry_bad_data",
+)
 
 
 def handler(
@@ -25,6 +38,10 @@ def handler(
     slots: int | None = None,
     lease: Duration = 60.0,
     fetch: Sequence[str] | None = None,
+    tenants: Sequence[str] | None = None,
+    tenant_filter: TenantFilter | None = None,
+    hold: Duration | None = None,
+    max_jobs: int | None = None,
     strategy: Strategy | None = None,
     backoff: BackoffOption = DEFAULT_BACKOFF,
     retry_bad_data: bool = False,
@@ -35,6 +52,10 @@ def handler(
     `slots`: how many jobs of this type run at once in one process; 1 for `def`, 64 for `async def`.
     `lease`: for how long the engine reserves an activated job; it is renewed at half while the handler runs.
     `fetch`: names of the variables to fetch, or `"all"`; by default those that the declared type names.
+    `tenants`: the tenants whose jobs it gets, such as `["<default>", "red"]`; by default the fleet's.
+    `tenant_filter`: `"assigned"` gets the jobs of every tenant that the engine's credentials belong to.
+    `hold`: how long the engine may hold a poll of this type while it has no job; by default the fleet's.
+    `max_jobs`: the most jobs of this type that the fleet holds at once, over all its processes.
     `strategy`: `"main"`, `"threads"` or `"loop"`; by default `async def` runs on the loop, `def` in the main thread,
     with more than one slot in that many threads.
     `backoff`: the pause after a failure, one for all or one per exception class.
@@ -47,10 +68,14 @@ def handler(
         raise HandlerOptionError(_unknown_option(next(iter(unknown))))
     options = Options(
         type=_type(type),
-        slots=_slots(slots),
-        lease_ms=_lease_ms(lease),
+        slots=_count("slots", slots),
+        lease_ms=_span_ms("lease", lease, SHORTEST_LEASE_MS),
         fetch=_fetch(fetch),
         fetch_all=fetch == "all",
+        tenants=_tenants(tenants),
+        tenant_filter=_tenant_filter(tenant_filter),
+        hold_ms=None if hold is None else _span_ms("hold", hold, SHORTEST_HOLD_MS),
+        max_jobs=_count("max_jobs", max_jobs),
         strategy=_strategy(strategy),
         backoff=_backoff(backoff),
         retry_bad_data=_flag("retry_bad_data", retry_bad_data),
@@ -79,22 +104,22 @@ def _type(value: object) -> str:
     return value
 
 
-def _slots(value: object) -> int | None:
+def _count(name: str, value: object) -> int | None:
     if value is None:
         return None
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MOST_SLOTS:
-        raise HandlerOptionError(f"slots is {value!r}; give a whole number from 1 to {MOST_SLOTS}")
+        raise HandlerOptionError(f"{name} is {value!r}; give a whole number from 1 to {MOST_SLOTS}")
     return value
 
 
-def _lease_ms(value: Duration) -> int:
+def _span_ms(name: str, value: Duration, shortest_ms: int) -> int:
     try:
-        lease_ms = to_ms(value, "lease")
+        span_ms = to_ms(value, name)
     except ValueError as wrong:
         raise HandlerOptionError(str(wrong)) from None
-    if lease_ms < SHORTEST_LEASE_MS:
-        raise HandlerOptionError(f"lease is {value!r}; give at least {SHORTEST_LEASE_MS} ms")
-    return lease_ms
+    if span_ms < shortest_ms:
+        raise HandlerOptionError(f"{name} is {value!r}; give at least {shortest_ms} ms")
+    return span_ms
 
 
 def _fetch(value: object) -> tuple[str, ...] | None:
@@ -104,6 +129,21 @@ def _fetch(value: object) -> tuple[str, ...] | None:
     if not names or not all(isinstance(name, str) and name for name in names):
         raise HandlerOptionError(f'fetch is {value!r}; give a list of variable names, or "all"')
     return names
+
+
+def _tenants(value: object) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    names = tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else ()
+    if not names or not all(isinstance(name, str) and name for name in names):
+        raise HandlerOptionError(f"tenants is {value!r}; give a list of tenant ids")
+    return names
+
+
+def _tenant_filter(value: TenantFilter | None) -> TenantFilter | None:
+    if value is not None and value not in get_args(TenantFilter):
+        raise HandlerOptionError(f'tenant_filter is {value!r}; give "provided" or "assigned"')
+    return value
 
 
 def _strategy(value: Strategy | None) -> Strategy | None:

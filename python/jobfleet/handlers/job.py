@@ -6,6 +6,7 @@ import msgspec
 
 from jobfleet.handlers.log import JobLog
 from jobfleet.handlers.state import State
+from jobfleet.handlers.usertask import UserTask
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -57,8 +58,11 @@ class Job(msgspec.Struct, Generic[T], kw_only=True, eq=False, rename="camel"):
     variables: T
     tenant_id: str = ""
     kind: str = "BPMN_ELEMENT"
+    """BPMN_ELEMENT, EXECUTION_LISTENER, TASK_LISTENER or AD_HOC_SUB_PROCESS; 8.6 tells no other than the first."""
     listener_event_type: str = "UNSPECIFIED"
-    user_task: dict[str, Any] | None = None
+    """What a listener is told of, such as START, END, ASSIGNING or COMPLETING."""
+    user_task: UserTask | None = None
+    """The user task of a TASK_LISTENER."""
     tags: tuple[str, ...] = ()
     _root_process_instance_key: _Key = msgspec.field(default=None, name="rootProcessInstanceKey")
     priority: int = 0

@@ -34,6 +34,10 @@ def assign(
                 slots=slots,
                 lease_ms=options.lease_ms,
                 fetch=binding.fetch,
+                tenants=None if options.tenants is None else list(options.tenants),
+                tenant_filter=options.tenant_filter,
+                hold_ms=options.hold_ms,
+                max_jobs=options.max_jobs,
             )
         )
     return lanes, specs, notes

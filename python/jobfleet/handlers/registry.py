@@ -8,7 +8,7 @@ from types import CodeType
 from typing import Any
 
 from jobfleet.handlers.backoff import DEFAULT_BACKOFF, BackoffOption
-from jobfleet.handlers.spec import Strategy
+from jobfleet.handlers.spec import Strategy, TenantFilter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +21,10 @@ class Options:
     fetch: tuple[str, ...] | None = None
     """Variables to fetch; None derives them from the declared type."""
     fetch_all: bool = False
+    tenants: tuple[str, ...] | None = None
+    tenant_filter: TenantFilter | None = None
+    hold_ms: int | None = None
+    max_jobs: int | None = None
     strategy: Strategy | None = None
     backoff: BackoffOption = DEFAULT_BACKOFF
     retry_bad_data: bool = False

@@ -7,6 +7,9 @@ import msgspec
 Strategy = Literal["main", "threads", "loop"]
 """Where a handler runs: the main thread, a pool of threads, the asyncio loop."""
 
+TenantFilter = Literal["provided", "assigned"]
+"""Which tenants' jobs a handler gets: those that are named, or all that the engine's credentials belong to."""
+
 
 class HandlerSpec(msgspec.Struct, frozen=True, kw_only=True):
     """One handler as plain data; its index in `Loaded.handlers` is the type index on the link."""
@@ -27,7 +30,13 @@ class HandlerSpec(msgspec.Struct, frozen=True, kw_only=True):
     lease_ms: int
     fetch: list[str] | None
     """Names of the variables to fetch; None fetches all."""
+    tenants: list[str] | None = None
+    """Tenants to draw from; None takes the fleet's."""
+    tenant_filter: TenantFilter | None = None
+    """None takes the fleet's."""
     hold_ms: int | None = None
     """How long an empty poll is held; None takes the fleet's."""
+    max_jobs: int | None = None
+    """The most jobs of this type that the fleet holds at once; None takes the fleet's."""
     max_bytes: int | None = None
     """Bound on the bytes of one activation; None takes the fleet's."""

@@ -10,7 +10,17 @@ from jobfleet.config.model import PoolPlan, Settings
 
 _RECYCLING: Final = ("recycle_jobs", "recycle_age", "recycle_growth")
 # The settings that pools are made of, and the grace period, which is only read when something drains.
-_APPLIED: Final = ("handlers", "processes", "slots", "preload", "start_timeout", "pools", "grace", *_RECYCLING)
+_APPLIED: Final = (
+    "handlers",
+    "processes",
+    "slots",
+    "preload",
+    "start_timeout",
+    "pools",
+    "defaults",
+    "grace",
+    *_RECYCLING,
+)
 
 
 class Changes(NamedTuple):

@@ -85,6 +85,12 @@ class TypeStatus(msgspec.Struct, kw_only=True):
     rejected: int = 0
     held_polls: int = 0
     settling: int = 0
+    refusals: int = 0
+    """Polls that the engine pushed back."""
+    most_per_answer: int | None = None
+    """Jobs that one poll asks for at most, since a larger answer could not be sent."""
+    poll_error: str | None = None
+    """What went wrong with the latest poll, if something did."""
     latency_us: Percentiles = msgspec.field(default_factory=Percentiles)
     run_us: Percentiles = msgspec.field(default_factory=Percentiles)
     wait_us: Percentiles = msgspec.field(default_factory=Percentiles)
@@ -112,6 +118,9 @@ class Permits(msgspec.Struct, kw_only=True):
     in_use: int = 0
     state: str = "healthy"
     refusals: int = 0
+    outcome_limit: int = 0
+    """Outcomes that may be on their way at once."""
+    outcome_refusals: int = 0
 
 
 class Counters(msgspec.Struct, kw_only=True):
@@ -164,6 +173,7 @@ def core_settings(settings: Settings, engine: EngineAddress, host: str, credenti
         "byte_budget": int(settings.engine.byte_budget),
         "outcome_connections_max": settings.engine.outcome_connections_max,
         "backpressure": settings.engine.backpressure,
+        "fencing": settings.engine.fencing,
         "poll_jitter_ms": settings.engine.poll_jitter.ms,
     }
     return msgspec.json.encode(document)
@@ -178,6 +188,10 @@ def pool_spec(name: str, generation: int, loaded: Loaded, standby: bool = False)
             "slots": handler.slots,
             "lease_ms": handler.lease_ms,
             "fetch": handler.fetch,
+            "tenants": handler.tenants or [],
+            "tenant_filter": handler.tenant_filter or "provided",
+            "hold_ms": handler.hold_ms,
+            "max_jobs": handler.max_jobs,
         }
         for handler in loaded.handlers
     ]

@@ -28,11 +28,7 @@ class CoreEvents:
     """The supervisor's ear at the core."""
 
     def __init__(
-        self,
-        around: Surroundings,
-        pools: Iterable[Pool],
-        drained: Callable[[], None],
-        keeper: Keeper | None = None,
+        self, around: Surroundings, pools: Iterable[Pool], drained: Callable[[], None], keeper: Keeper | None = None
     ) -> None:
         """`pools` is asked anew for every event."""
         self._core = around.core
@@ -104,6 +100,8 @@ class CoreEvents:
         elif isinstance(event, messages.JobRejected):
             self._log.warning(f"the engine rejects an outcome: {event.message}", type=event.type, key=event.key)
             self._hub.publish("job_rejected", type=event.type, key=event.key, message=event.message)
+        elif isinstance(event, messages.Polls):
+            self._polls(event)
         elif isinstance(event, messages.Dropped):
             self._log.warning(f"{event.count} log records of handlers were dropped: more than the fleet takes")
         else:
@@ -148,6 +146,13 @@ class CoreEvents:
         say(event.message or f"the engine is {event.state}", engine=event.state)
         self._hub.publish("engine", state=event.state, message=event.message)
         self._changed()
+
+    def _polls(self, event: messages.Polls) -> None:
+        if event.refused:
+            self._log.warning(f"the engine refuses the polls of a type: {event.message}", type=event.type)
+        else:
+            self._log.info(event.message, type=event.type)
+        self._hub.publish("polls", type=event.type, refused=event.refused, message=event.message)
 
     def _buried(self, event: messages.Buried) -> None:
         if event.settled or event.requeued or event.handed_back:

@@ -26,3 +26,5 @@ class ExitCode(enum.IntEnum):
     """No fleet listens on the control socket."""
     FORCED = 8
     """A second signal ended the fleet at once."""
+    CREDENTIALS = 9
+    """The engine refuses the credentials, or none are to be had."""

@@ -19,7 +19,10 @@ class HandlerSpec(msgspec.Struct, kw_only=True):
     slots: int
     lease_ms: int
     fetch: list[str] | None = None
+    tenants: list[str] | None = None
+    tenant_filter: str | None = None
     hold_ms: int | None = None
+    max_jobs: int | None = None
     max_bytes: int | None = None
 
 
@@ -169,6 +172,14 @@ class JobRejected(msgspec.Struct, tag_field="event", tag="job_rejected"):
     message: str
 
 
+class Polls(msgspec.Struct, tag_field="event", tag="polls"):
+    """The engine refuses what the polls of a type ask for, or takes it again."""
+
+    type: str
+    refused: bool
+    message: str
+
+
 class Dropped(msgspec.Struct, tag_field="event", tag="dropped"):
     """Events that nobody took in time."""
 
@@ -187,6 +198,7 @@ Event = (
     | Notice
     | Unauthorized
     | JobRejected
+    | Polls
     | Dropped
 )
 read_event: Final = msgspec.json.Decoder(Event).decode

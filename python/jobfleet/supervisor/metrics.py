@@ -53,6 +53,9 @@ def _fleet(status: FleetStatus) -> Iterable[Metric]:
     if status.permits.cap is not None:
         yield GaugeMetricFamily("jobfleet_permits_cap", "The limit that back-pressure sets.", status.permits.cap)
     yield CounterMetricFamily("jobfleet_refusals", "Requests that the engine pushed back.", status.permits.refusals)
+    yield CounterMetricFamily(
+        "jobfleet_outcome_refusals", "Outcomes that the engine pushed back.", status.permits.outcome_refusals
+    )
     yield CounterMetricFamily("jobfleet_link_errors", "Malformed frames of workers.", status.totals.link_errors)
 
 
@@ -92,13 +95,17 @@ def _types(types: list[TypeStatus]) -> Iterable[Metric]:
     activated = CounterMetricFamily("jobfleet_jobs_activated", "Jobs taken from the engine.", labels=["pool", "type"])
     outcomes = CounterMetricFamily("jobfleet_jobs", "Jobs by outcome.", labels=["pool", "type", "outcome"])
     now = GaugeMetricFamily("jobfleet_jobs_now", "Jobs that the fleet holds.", labels=["pool", "type", "stage"])
+    refused = CounterMetricFamily(
+        "jobfleet_polls_refused", "Polls that the engine pushed back.", labels=["pool", "type"]
+    )
     for kind in types:
+        refused.add_metric([kind.pool, kind.type], kind.refusals)
         activated.add_metric([kind.pool, kind.type], kind.activated)
         for outcome in _OUTCOMES:
             outcomes.add_metric([kind.pool, kind.type, outcome], getattr(kind, outcome))
         for stage in _NOW:
             now.add_metric([kind.pool, kind.type, stage], getattr(kind, stage))
-    yield from (activated, outcomes, now)
+    yield from (activated, refused, outcomes, now)
     yield _quantiles("jobfleet_latency_seconds", "Activation received to outcome answered.", types, "latency_us")
     yield _quantiles("jobfleet_run_seconds", "Run time of handlers.", types, "run_us")
     yield _quantiles("jobfleet_wait_seconds", "Activation received to handler started.", types, "wait_us")

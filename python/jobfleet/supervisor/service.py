@@ -51,7 +51,8 @@ def serve(
         stack.callback(control.close)
         for note in loaded.notes:
             log.warning(note)
-        for file in loaded.files:
+        files = [file for file in (loaded.file, loaded.env_file) if file]
+        for file in files:
             log.info(f"settings from {file}")
         try:
             engine = _engine(settings.engine.url, log, stack)
@@ -83,7 +84,7 @@ def serve(
             notifier=Notifier(environ),
             spawn=lambda: spawn_zygote(environ, settings.pass_credentials),
             socket_path=control.path,
-            settings_files=loaded.files,
+            settings_files=files,
             reread=reread,
         )
         return asyncio.run(_run(setup, control, zygotes))

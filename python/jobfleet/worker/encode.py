@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 import orjson
 
-from jobfleet.handlers.completion import Completion
 from jobfleet.handlers.fields import is_pydantic
 
 DEEPEST = 200
@@ -41,12 +40,6 @@ def encode(value: Any, name: str = "result") -> bytes:
     if b"null" in encoded:
         refuse_non_finite(value, name)
     return encoded
-
-
-def encode_completion(completion: Completion) -> tuple[bytes | None, bytes | None]:
-    """Variables and result of an explicit completion. Raises NotEncodable."""
-    variables, result = completion.variables, completion.result
-    return (None if variables is None else encode(variables, "variables"), None if result is None else encode(result))
 
 
 def _encode_other(value: Any, name: str) -> bytes:

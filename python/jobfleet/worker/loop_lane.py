@@ -8,10 +8,10 @@ from collections.abc import Coroutine, Generator
 from contextlib import suppress
 from typing import Any
 
-from jobfleet.handlers.completion import Completion
 from jobfleet.worker.current import RUNNING
 from jobfleet.worker.encode import encode
 from jobfleet.worker.lane import Lane
+from jobfleet.worker.results import EXPLICIT
 
 BURST = 64
 """Jobs that are started before the loop gets to timers, sockets and other tasks again."""
@@ -110,8 +110,8 @@ class LoopLane:
                 result = await result
             if result is None:
                 variables = None
-            elif type(result) is Completion:
-                settler.complete(slot, number, result)
+            elif type(result) in EXPLICIT:
+                settler.complete(slot, number, job, result)
                 return
             else:
                 variables = encode(result)

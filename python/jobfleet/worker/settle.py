@@ -12,9 +12,10 @@ from jobfleet.handlers.decode import BadVariables, decode_again
 from jobfleet.handlers.duration import to_ms
 from jobfleet.handlers.errors import JobError, JobFailure
 from jobfleet.handlers.job import Job
-from jobfleet.worker.encode import NotEncodable, encode, encode_completion
+from jobfleet.worker.encode import NotEncodable, encode
 from jobfleet.worker.failure_text import cut, failure_text
 from jobfleet.worker.fork_guard import ForkGuard
+from jobfleet.worker.results import encode_completion
 
 if TYPE_CHECKING:
     from jobfleet._core import Link
@@ -38,10 +39,11 @@ class Settler:
             self._bad_data(slot, number, binding, failure_text(unexpected))
         return None
 
-    def complete(self, slot: int, number: int, completion: Completion) -> None:
-        """Settle with an explicit completion. Raises NotEncodable."""
-        variables, result = encode_completion(completion)
-        self._link.complete(self._lane, slot, number, variables, result)
+    def complete(self, slot: int, number: int, job: Job[Any], returned: Any) -> None:
+        """Settle with what is more than variables. Raises NotEncodable, also for a result that the job cannot have."""
+        variables, result = encode_completion(returned, job)
+        business_id = returned.business_id if type(returned) is Completion else None
+        self._link.complete(self._lane, slot, number, variables, result, business_id)
 
     def raised(self, slot: int, number: int, binding: Binding, job: Job[Any], error: BaseException) -> None:
         """Settle a job whose handler, or whose result, raised `error`."""

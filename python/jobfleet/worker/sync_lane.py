@@ -5,11 +5,11 @@ import sys
 import threading
 import traceback
 
-from jobfleet.handlers.completion import Completion
 from jobfleet.worker.current import RUNNING, Slot
 from jobfleet.worker.encode import encode
 from jobfleet.worker.exit_codes import ExitCode
 from jobfleet.worker.lane import Lane
+from jobfleet.worker.results import EXPLICIT
 
 
 def run_slot(lane: Lane, slot: int) -> None:
@@ -37,8 +37,8 @@ def run_slot(lane: Lane, slot: int) -> None:
             result = function(job)
             if result is None:
                 variables = None
-            elif type(result) is Completion:
-                settler.complete(slot, number, result)
+            elif type(result) in EXPLICIT:
+                settler.complete(slot, number, job, result)
                 continue
             else:
                 variables = encode(result)

@@ -6,14 +6,13 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 use crate::ask::{self, Demand};
-use crate::engine::{Activation, Ask, Refusal};
+use crate::engine::{Activation, Ask, Refusal, Request};
+use crate::events::Event;
 use crate::fleet::{Fleet, backoff};
 use crate::job::{Job, Lease, now};
-use crate::state::{Pool, State, WorkerState};
+use crate::renew::Permit;
+use crate::state::{JobType, Pool, State, WorkerState};
 use crate::transport::{Line, SendError};
-
-/// The engine may answer this much after the hold: measured up to 0.3 s late, and proxies add theirs.
-const MARGIN: Duration = Duration::from_secs(7);
 
 /// A poll that is held longer than this waits for jobs, not for the engine: its permit goes to others.
 const PARK_AFTER: Duration = Duration::from_millis(250);
@@ -24,67 +23,11 @@ const LONGEST_WRONG_PAUSE: Duration = Duration::from_secs(30);
 /// A type whose backlog is not empty is looked at this often even when nothing woke its poller.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
+/// Polls that an outage had stopped start again within this time.
+const SPREAD: Duration = Duration::from_millis(300);
+
 /// The second poller of a type gives up its connection when it had no use for it this long.
 const SECOND_IDLE: Duration = Duration::from_secs(5);
-
-/// Asks for the engine's version until it is known.
-pub(crate) async fn probe(fleet: Rc<Fleet>) {
-    if fleet.probing.replace(true) {
-        return;
-    }
-    for failures in 1u32.. {
-        match try_probe(&fleet).await {
-            Ok(()) => {
-                fleet.probing.set(false);
-                return fleet.engine_up();
-            }
-            // Credentials that may not read the version can do without: jobs flow.
-            Err(failure) if failure.status == 403 && fleet.is_up() => {}
-            Err(failure) => fleet.engine_down(&failure.message),
-        }
-        if !fleet.activating.get() {
-            return;
-        }
-        sleep(fleet.jittered(backoff(failures, LONGEST_TRANSIENT_PAUSE))).await;
-    }
-}
-
-/// Why the engine's version could not be learnt; the status is 0 where nothing answered.
-struct ProbeFailure {
-    status: u16,
-    message: String,
-}
-
-async fn try_probe(fleet: &Rc<Fleet>) -> Result<(), ProbeFailure> {
-    fleet.authorized_to_poll().await;
-    let request = fleet.engine.borrow().probe();
-    let mut line = Line::outcomes();
-    let mut header = 0;
-    let answer = async {
-        line.ready(&fleet.transport).await?;
-        header = fleet.gate.borrow().header();
-        line.send(&fleet.transport, &request, MARGIN).await
-    };
-    let message = match answer.await {
-        Ok(answer) => {
-            let learnt = fleet.engine.borrow_mut().learn(&answer);
-            match &learnt {
-                Ok(()) => fleet.accepted(header),
-                Err(message) if answer.status == 401 => fleet.refused(header, message),
-                Err(_) => {}
-            }
-            return learnt.map_err(|message| ProbeFailure { status: answer.status, message });
-        }
-        Err(SendError::Cut(_)) => "the answer to the version request broke off".to_owned(),
-        Err(
-            SendError::Unsent(message)
-            | SendError::Gone(message)
-            | SendError::Refused(message)
-            | SendError::Ambiguous(message),
-        ) => message,
-    };
-    Err(ProbeFailure { status: 0, message })
-}
 
 /// One of the two pollers of a type. The second one works only while answers come back full.
 pub(crate) struct Poller {
@@ -109,6 +52,7 @@ impl Poller {
     pub(crate) async fn run(mut self) {
         let jitter = Duration::from_millis(self.fleet.settings.poll_jitter_ms);
         sleep(jitter.mul_f64(self.fleet.random_share())).await;
+        self.fleet.version_asked().await;
         while self.fleet.activating.get() {
             let Some(mut jobs) = self.demand() else {
                 self.wait().await;
@@ -118,14 +62,13 @@ impl Poller {
                 // What could be done then may be done by now.
                 jobs = self.demand().unwrap_or(1);
             }
-            self.fleet.permit().await;
+            let permit = self.fleet.permit().await;
             let gap = self.fleet.permits.borrow().poll_gap();
             if !self.fleet.activating.get() {
-                self.fleet.release_permit();
                 break;
             }
-            let pause = self.poll(jobs).await;
-            sleep_if(self.fleet.jittered(pause).max(gap)).await;
+            let pause = self.poll(jobs, permit).await;
+            self.fleet.rest(self.fleet.jittered(pause).max(gap)).await;
         }
         self.line.close();
         self.fleet.tell_if_drained();
@@ -143,9 +86,15 @@ impl Poller {
         if !self.second && kind.held_polls > 1 {
             return None;
         }
+        let room = kind.room();
+        if room == 0 {
+            // Its own bound decides when the next poll is worth it.
+            kind.low_mark = kind.max_jobs.saturating_sub(1);
+            return None;
+        }
         let scale = f64::from(self.fleet.permits.borrow().batch_scale());
         let jobs = (ask::ask(&demand)? as f64 * scale).ceil();
-        Some(jobs.clamp(1.0, f64::from(u32::MAX)) as u32)
+        Some((jobs as u64).clamp(1, room.min(kind.most_per_answer)).min(u64::from(u32::MAX)) as u32)
     }
 
     async fn wait(&mut self) {
@@ -167,25 +116,23 @@ impl Poller {
     }
 
     /// One poll, holding a permit from here to its answer or until it is parked; returns the pause after it.
-    async fn poll(&mut self, jobs: u32) -> Duration {
-        let mut fetch_turn = 0;
-        self.with_type(|kind| {
-            kind.asked += u64::from(jobs);
-            kind.held_polls += 1;
-            fetch_turn = kind.fetch_turn;
-        });
+    async fn poll(&mut self, jobs: u32, permit: Permit) -> Duration {
+        let asked = Asked::new(&self.fleet, self.job_type, jobs);
+        let fetch_turn = asked.fetch_turn;
         let sent_at = now();
-        let outcome = self.exchange(jobs).await;
-        self.with_type(|kind| {
-            kind.asked -= u64::from(jobs);
-            kind.held_polls -= 1;
-        });
+        let outcome = self.exchange(jobs, permit).await;
+        drop(asked);
         let time = now();
         match outcome {
             Ok(found) => {
                 self.fleet.permits.borrow_mut().on_success(time);
                 self.fleet.accepted(self.header);
                 self.fleet.engine_up();
+                self.with_type(|kind| kind.poll_error = None);
+                self.tell_refused(false, "the engine takes its polls again");
+                if found.drifted {
+                    self.fleet.suspect_version();
+                }
                 self.failures = if found.cut { self.failures + 1 } else { 0 };
                 self.take(found, jobs, fetch_turn, sent_at, time);
                 if self.failures == 0 {
@@ -194,18 +141,22 @@ impl Poller {
                     backoff(self.failures, LONGEST_TRANSIENT_PAUSE)
                 }
             }
-            Err(refusal) => self.refused(refusal, fetch_turn, time),
+            Err(refusal) => self.refused(refusal, jobs, fetch_turn, time),
         }
     }
 
-    fn refused(&mut self, refusal: Refusal, fetch_turn: u32, time: Duration) -> Duration {
+    fn refused(&mut self, refusal: Refusal, jobs: u32, fetch_turn: u32, time: Duration) -> Duration {
         self.failures += 1;
         let abandoned = std::mem::take(&mut self.given_up)
             || !self.fleet.activating.get()
             || self.fleet.state.borrow().is_stale(self.job_type, fetch_turn);
+        if !abandoned {
+            self.with_type(|kind| kind.poll_error = Some(refusal.to_string().into()));
+        }
         match refusal {
             Refusal::Backpressure => {
                 self.fleet.permits.borrow_mut().on_backpressure(time);
+                self.with_type(|kind| kind.refusals += 1);
                 backoff(self.failures, Duration::from_secs(1))
             }
             // A poll that was given up says nothing about the engine.
@@ -213,7 +164,21 @@ impl Poller {
                 self.failures = 0;
                 Duration::ZERO
             }
+            Refusal::TooLarge(_) if jobs > 1 => {
+                self.with_type(|kind| kind.most_per_answer = u64::from(jobs / 2));
+                Duration::ZERO
+            }
+            Refusal::Unsupported(_) => {
+                self.fleet.suspect_version();
+                backoff(self.failures, LONGEST_TRANSIENT_PAUSE)
+            }
+            Refusal::TooLarge(message) => {
+                let message = format!("{message} (for a single job; its handler can fetch fewer variables)");
+                self.fleet.engine_down(&message);
+                backoff(self.failures + 4, LONGEST_WRONG_PAUSE)
+            }
             Refusal::Transient(message) => {
+                self.fleet.suspect_version();
                 self.fleet.engine_down(&message);
                 backoff(self.failures, LONGEST_TRANSIENT_PAUSE)
             }
@@ -222,6 +187,11 @@ impl Poller {
                 self.fleet.refused(self.header, &message);
                 Duration::ZERO
             }
+            Refusal::Refused(message) => {
+                self.fleet.engine_up();
+                self.tell_refused(true, &message);
+                backoff(self.failures + 4, LONGEST_WRONG_PAUSE)
+            }
             Refusal::Wrong(message) => {
                 self.fleet.engine_down(&message);
                 backoff(self.failures + 4, LONGEST_WRONG_PAUSE)
@@ -229,30 +199,35 @@ impl Poller {
         }
     }
 
-    async fn exchange(&mut self, jobs: u32) -> Result<Activation, Refusal> {
-        let fleet = Rc::clone(&self.fleet);
-        let released = std::cell::Cell::new(false);
-        let release = || {
-            if !released.replace(true) {
-                fleet.release_permit();
+    /// Tells once that the engine refuses what the type's polls ask for, and once that it no longer does.
+    fn tell_refused(&self, refused: bool, message: &str) {
+        self.with_type(|kind| {
+            if std::mem::replace(&mut kind.told_refused, refused) != refused {
+                let (r#type, message) = (kind.name.to_string(), message.to_owned());
+                self.fleet.events.push(&Event::Polls { r#type, refused, message });
             }
-        };
+        });
+    }
+
+    async fn exchange(&mut self, jobs: u32, permit: Permit) -> Result<Activation, Refusal> {
+        let fleet = Rc::clone(&self.fleet);
+        let mut permit = Some(permit);
         let result = {
             let request = self.request(jobs);
-            let abandon = async {
-                fleet.abandon.notified().await;
+            let abandon = fleet.abandon.notified();
+            let park = async {
+                sleep(PARK_AFTER).await;
+                drop(permit.take());
+                std::future::pending::<()>().await;
             };
-            let mut request = std::pin::pin!(request);
             tokio::select! {
                 biased;
-                result = &mut request => result,
+                result = request => result,
                 () = abandon => Err(SendError::Ambiguous("given up".to_owned())),
-                () = async { sleep(PARK_AFTER).await; release(); std::future::pending::<()>().await } => {
-                    Err(SendError::Ambiguous(String::new()))
-                }
+                () = park => Err(SendError::Ambiguous(String::new())),
             }
         };
-        release();
+        drop(permit);
         let answer = match result {
             Ok(answer) | Err(SendError::Cut(answer)) => answer,
             // A server that lives and is short of streams.
@@ -272,19 +247,16 @@ impl Poller {
 
     async fn request(&mut self, jobs: u32) -> Result<crate::engine::Answer, SendError> {
         self.line.ready(&self.fleet.transport).await?;
-        let hold = self.fleet.settings.hold(self.fleet.capabilities().notices_departed_clients);
-        let (name, lease, fetch) = match self.fleet.state.borrow().types.get(self.job_type) {
-            Some(kind) => (Rc::clone(&kind.name), kind.lease, kind.fetch.clone()),
+        let (hold, request) = match self.fleet.state.borrow().types.get(self.job_type) {
+            Some(kind) => (self.fleet.hold_of(kind), self.fleet.activation(kind, jobs)),
             None => return Err(SendError::Unsent("the job type is gone".to_owned())),
         };
-        let worker = &self.fleet.settings.worker_name;
-        let ask = Ask { job_type: &name, jobs, lease, hold, fetch: fetch.as_deref(), worker };
-        let request = self.fleet.engine.borrow().activation(&ask);
         self.header = self.fleet.gate.borrow().header();
-        self.line.send(&self.fleet.transport, &request, hold + MARGIN).await
+        let margin = self.fleet.settings.answer_limit() / 2;
+        self.line.send(&self.fleet.transport, &request, hold + margin).await
     }
 
-    fn with_type(&self, change: impl FnOnce(&mut crate::state::JobType)) {
+    fn with_type(&self, change: impl FnOnce(&mut JobType)) {
         if let Some(kind) = self.fleet.state.borrow_mut().types.get_mut(self.job_type) {
             change(kind);
         }
@@ -306,6 +278,9 @@ impl Poller {
                 }
             }
             kind.last_full = full;
+            if full && kind.most_per_answer < u64::MAX {
+                kind.most_per_answer += kind.most_per_answer.div_ceil(8);
+            }
             if full {
                 kind.growth = (kind.growth * 2).min(1 << 16);
                 kind.wake.notify_waiters();
@@ -318,7 +293,58 @@ impl Poller {
     }
 }
 
+/// A poll on its way, counted with its type for as long as this lives.
+struct Asked {
+    fleet: Rc<Fleet>,
+    job_type: usize,
+    jobs: u64,
+    /// The type's when it was sent.
+    fetch_turn: u32,
+}
+
+impl Asked {
+    fn new(fleet: &Rc<Fleet>, job_type: usize, jobs: u32) -> Self {
+        let jobs = u64::from(jobs);
+        let mut fetch_turn = 0;
+        if let Some(kind) = fleet.state.borrow_mut().types.get_mut(job_type) {
+            kind.asked += jobs;
+            kind.held_polls += 1;
+            fetch_turn = kind.fetch_turn;
+        }
+        Self { fleet: Rc::clone(fleet), job_type, jobs, fetch_turn }
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        if let Some(kind) = self.fleet.state.borrow_mut().types.get_mut(self.job_type) {
+            kind.asked -= self.jobs;
+            kind.held_polls -= 1;
+        }
+    }
+}
+
 impl Fleet {
+    /// The request that asks for jobs of a type.
+    fn activation(&self, kind: &JobType, jobs: u32) -> Request {
+        self.engine.borrow().activation(&Ask {
+            job_type: &kind.name,
+            jobs,
+            lease: kind.lease,
+            hold: self.hold_of(kind),
+            fetch: kind.fetch.as_deref(),
+            tenants: &kind.tenants,
+            all_tenants: kind.all_tenants,
+            worker: &self.settings.worker_name,
+        })
+    }
+
+    /// How long a poll of a type may be held.
+    fn hold_of(&self, kind: &JobType) -> Duration {
+        let usual = || self.settings.hold(self.capabilities().notices_departed_clients);
+        kind.hold.unwrap_or_else(usual)
+    }
+
     /// Puts activated jobs into the ledger and dispatches them; those that nobody here may run go straight back.
     fn take_jobs(
         self: &Rc<Self>,
@@ -328,10 +354,12 @@ impl Fleet {
         sent_at: Duration,
         received_at: Duration,
     ) {
-        let hold = self.settings.hold(self.capabilities().notices_departed_clients);
         let mut back = Vec::new();
         let mut state = self.state.borrow_mut();
-        let Some(lease) = state.types.get(job_type).map(|kind| kind.lease) else { return };
+        let Some((lease, hold)) = state.types.get(job_type).map(|kind| (kind.lease, self.hold_of(kind)))
+        else {
+            return;
+        };
         self.observe(&jobs, sent_at, received_at, lease);
         let refusal = if self.activating.get() {
             state.refusal(job_type, fetch_turn)
@@ -421,8 +449,12 @@ impl State {
     }
 }
 
-async fn sleep_if(pause: Duration) {
-    if !pause.is_zero() {
-        sleep(pause).await;
+impl Fleet {
+    /// A pause that ends early when the engine is found to answer again.
+    async fn rest(&self, pause: Duration) {
+        if !pause.is_zero() && timeout(pause, self.recovered.notified()).await.is_ok() {
+            // An engine that has only just come back is not met by all types at once.
+            sleep(SPREAD.min(pause).mul_f64(self.random_share())).await;
+        }
     }
 }

@@ -24,7 +24,7 @@ use crate::recorder::{LaneSpec, Recorder};
 use crate::settings::{CoreSettings, EngineKind, PoolSpec};
 use crate::state::{Worker, WorkerLane, WorkerState};
 use crate::transport::{Route, Transport};
-use crate::{activate, dispatch, renew, settle, workers};
+use crate::{dispatch, renew, settle, version, workers};
 
 /// A snapshot that takes longer than this means that the core's thread is gone.
 const STATUS_LIMIT: Duration = Duration::from_secs(5);
@@ -262,11 +262,11 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 /// The core's thread: starts the loops, then follows commands.
 async fn run(mut pending: Pending, events: Arc<Events>) {
     let engine: Box<dyn Engine> = match pending.settings.engine.kind {
-        EngineKind::Camunda => Box::new(Camunda::new()),
+        EngineKind::Camunda => Box::new(Camunda::new(pending.settings.fencing)),
     };
     let transport = Transport::new(pending.route, Arc::clone(&events));
     let fleet = Rc::new(Fleet::new(pending.settings, engine, transport, events));
-    spawn_local(activate::probe(Rc::clone(&fleet)));
+    spawn_local(version::watch(Rc::clone(&fleet)));
     spawn_local(dispatch::watch_prefetch(Rc::clone(&fleet)));
     spawn_local(renew::watch_leases(Rc::clone(&fleet)));
     spawn_local(settle::janitor(Rc::clone(&fleet)));

@@ -67,6 +67,12 @@ pub enum Event {
         key: String,
         message: String,
     },
+    /// The engine refuses what the polls of a type ask for, or takes it again.
+    Polls {
+        r#type: String,
+        refused: bool,
+        message: String,
+    },
     Drained,
 }
 

@@ -37,14 +37,18 @@ pub(crate) struct Fleet {
     pub(crate) prefetched: Notify,
     /// Wakes the loop that watches leases.
     pub(crate) holding: Notify,
-    /// The engine's version is being asked for.
-    pub(crate) probing: Cell<bool>,
     pub(crate) activating: Cell<bool>,
     /// Held polls are dropped, whatever they cost.
     pub(crate) abandon: Notify,
     pub(crate) abandoned: Cell<bool>,
     pub(crate) drained_told: Cell<bool>,
     pub(crate) link_errors: Cell<u64>,
+    /// Wakes polls that pause after an error.
+    pub(crate) recovered: Notify,
+    /// Wakes the watch over the engine's version.
+    pub(crate) relearn: Notify,
+    /// The engine's version has been asked for, whatever came of it.
+    pub(crate) version_asked: tokio::sync::watch::Sender<bool>,
     random: Cell<u64>,
 }
 
@@ -82,12 +86,14 @@ impl Fleet {
             outcomes,
             prefetched: Notify::new(),
             holding: Notify::new(),
-            probing: Cell::new(false),
             activating: Cell::new(true),
             abandon: Notify::new(),
             abandoned: Cell::new(false),
             drained_told: Cell::new(false),
             link_errors: Cell::new(0),
+            recovered: Notify::new(),
+            relearn: Notify::new(),
+            version_asked: tokio::sync::watch::Sender::new(false),
             random: Cell::new(seed),
         }
     }
@@ -111,10 +117,11 @@ impl Fleet {
         health.state = EngineState::Up;
         health.message = None;
         drop(health);
+        self.recovered.notify_waiters();
         let message = if first { "the engine answers" } else { "the engine answers again" };
         self.events.push(&Event::Engine { state: EngineState::Up, message: message.to_owned() });
         if !first || self.engine.borrow().version().is_none() {
-            tokio::task::spawn_local(crate::activate::probe(Rc::clone(self)));
+            self.suspect_version();
         }
     }
 

@@ -100,15 +100,14 @@ impl JobType {
         !self.serving.is_empty()
     }
 
-    /// Takes the lease and the variables that a new generation wants; true when jobs that are here may lack some.
+    /// Takes what a new generation asks for; true when jobs that are here may lack some.
     fn adopt(&mut self, own: &PoolType) -> bool {
-        let lacking = match (&self.fetch, &own.fetch) {
+        let lacking = match (&self.fetch, &own.spec.fetch) {
             (None, _) => false,
             (Some(_), None) => true,
             (Some(before), Some(wanted)) => wanted.iter().any(|name| !before.contains(name)),
         };
-        self.lease = own.lease;
-        self.fetch.clone_from(&own.fetch);
+        self.configure(&own.spec);
         self.fetch_turn += u32::from(lacking);
         lacking
     }

@@ -40,6 +40,14 @@ impl Job {
         self.token.as_ref().map(|range| self.text(range))
     }
 
+    /// The name of the member that the token came in.
+    pub fn token_name(&self) -> Option<&str> {
+        let before = self.raw.get(..self.token.as_ref()?.start as usize)?;
+        let end = before.iter().rposition(|byte| *byte == b'"')?;
+        let start = before.get(..end)?.iter().rposition(|byte| *byte == b'"')? + 1;
+        std::str::from_utf8(before.get(start..end)?).ok()
+    }
+
     fn text(&self, range: &Range<u32>) -> &str {
         let range = range.start as usize..range.end as usize;
         self.raw.get(range).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or("")

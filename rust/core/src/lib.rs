@@ -28,6 +28,7 @@ mod snapshot;
 mod state;
 pub mod stats;
 mod transport;
+mod version;
 mod workers;
 
 pub use crate::core::{Core, CoreError, WorkerEnds};

@@ -104,18 +104,18 @@ impl Fleet {
         let fleet = Rc::clone(self);
         tokio::task::spawn_local(async move {
             // Held until the renewal is concluded, whatever that takes.
-            fleet.permit().await;
-            fleet.outcomes.push(&fleet, Work::renew(id, lease));
+            let permit = fleet.permit().await;
+            fleet.outcomes.push(&fleet, Work::renew(id, lease, permit));
         });
     }
 
     /// Waits for a permit.
-    pub(crate) async fn permit(&self) {
+    pub(crate) async fn permit(self: &Rc<Self>) -> Permit {
         loop {
             let freed = self.permit_freed.notified();
             let answer = self.permits.borrow_mut().try_acquire(now());
             match answer {
-                Acquire::Granted(_) => return,
+                Acquire::Granted(_) => return Permit(Rc::clone(self)),
                 Acquire::Wait { until } => {
                     let pause = until.saturating_sub(now()).max(Duration::from_millis(1));
                     let _ = tokio::time::timeout(pause, freed).await;
@@ -123,9 +123,14 @@ impl Fleet {
             }
         }
     }
+}
 
-    pub(crate) fn release_permit(&self) {
-        self.permits.borrow_mut().release();
-        self.permit_freed.notify_one();
+/// The right to have one poll or renewal on its way; it goes back when this is dropped, however that comes about.
+pub(crate) struct Permit(Rc<Fleet>);
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.permits.borrow_mut().release();
+        self.0.permit_freed.notify_one();
     }
 }

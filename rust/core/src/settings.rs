@@ -35,9 +35,17 @@ pub struct CoreSettings {
     /// The most outcome connections.
     #[serde(default = "default_outcome_connections")]
     pub outcome_connections_max: usize,
+    /// How long the engine may take for the answer to a command, in milliseconds, and half of it beyond the hold for
+    /// that to a poll.
+    #[serde(default = "default_answer_limit_ms")]
+    pub answer_limit_ms: u64,
     /// How polls yield to backpressure.
     #[serde(default)]
     pub backpressure: Backpressure,
+    /// Ask for lease tokens where the engine has them. Off for types that workers without tokens serve too: a
+    /// job that was once leased with a token is not given to those.
+    #[serde(default = "yes")]
+    pub fencing: bool,
     /// The first poll of each type starts within this time, in milliseconds, at random.
     #[serde(default)]
     pub poll_jitter_ms: u64,
@@ -144,6 +152,10 @@ impl From<Backpressure> for Profile {
 }
 
 impl CoreSettings {
+    pub(crate) fn answer_limit(&self) -> Duration {
+        Duration::from_millis(self.answer_limit_ms)
+    }
+
     /// How long a poll may be held. Where a departed client is not noticed, a drain has to wait for it.
     pub(crate) fn hold(&self, notices_departed_clients: bool) -> Duration {
         let chosen = match self.hold_ms {
@@ -153,6 +165,16 @@ impl CoreSettings {
         };
         Duration::from_millis(chosen.max(50))
     }
+}
+
+/// An engine that has not answered a command in this time is as good as gone. Held polls were measured up to 0.3 s
+/// late, and proxies add theirs.
+fn default_answer_limit_ms() -> u64 {
+    15_000
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn default_grace_ms() -> u64 {
@@ -204,6 +226,29 @@ pub struct TypeSpec {
     /// The variables to fetch; None fetches all.
     #[serde(default)]
     pub fetch: Option<Vec<String>>,
+    /// The tenants to draw from; empty leaves it to the engine.
+    #[serde(default)]
+    pub tenants: Vec<String>,
+    /// Which tenants count.
+    #[serde(default)]
+    pub tenant_filter: TenantFilter,
+    /// How long the engine may hold a poll of the type, in milliseconds; None takes the core's.
+    #[serde(default)]
+    pub hold_ms: Option<u64>,
+    /// The most jobs of the type that are here at once, over all processes; None sets no bound of its own.
+    #[serde(default)]
+    pub max_jobs: Option<u64>,
+}
+
+/// Which tenants an activation draws from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TenantFilter {
+    /// Those that are listed.
+    #[default]
+    Provided,
+    /// All that the credentials belong to; 8.9 and newer.
+    Assigned,
 }
 
 impl PoolSpec {
@@ -214,10 +259,14 @@ impl PoolSpec {
         }
         let bad = self.types.iter().find(|kind| {
             kind.lane >= self.lanes.len() || kind.slots == 0 || kind.lease_ms == 0 || kind.job_type.is_empty()
-        })?;
-        Some(format!(
-            "pool {:?}, type {:?}: lane {}, {} slots, lease {} ms: a lane that exists, a slot and a lease are needed",
-            self.name, bad.job_type, bad.lane, bad.slots, bad.lease_ms
-        ))
+        });
+        if let Some(bad) = bad {
+            return Some(format!(
+                "pool {:?}, type {:?}: lane {}, {} slots, lease {} ms: a lane that exists, a slot and a lease are needed",
+                self.name, bad.job_type, bad.lane, bad.slots, bad.lease_ms
+            ));
+        }
+        let idle = self.types.iter().find(|kind| kind.max_jobs == Some(0))?;
+        Some(format!("pool {:?}, type {:?}: max_jobs is 0; give 1 or more", self.name, idle.job_type))
     }
 }

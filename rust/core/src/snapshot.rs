@@ -48,6 +48,9 @@ struct TypeStatus {
     running: u64,
     settling: u64,
     held_polls: u64,
+    refusals: u64,
+    most_per_answer: Option<u64>,
+    poll_error: Option<String>,
     #[serde(flatten)]
     counters: Counters,
     latency_us: Percentiles,
@@ -82,6 +85,8 @@ struct PermitStatus {
     in_use: u32,
     state: &'static str,
     refusals: u64,
+    outcome_limit: usize,
+    outcome_refusals: u64,
 }
 
 /// At most this many running jobs of one worker are named; the count is always whole.
@@ -128,6 +133,8 @@ impl Fleet {
                 in_use: permits.in_use(),
                 state: severity(permits.state()),
                 refusals: permits.refusals(),
+                outcome_limit: self.outcomes.limit(),
+                outcome_refusals: self.outcomes.refusals(),
             },
             in_flight: state.ledger.len(),
             held_polls: state.types.iter().map(|kind| kind.held_polls).sum(),
@@ -153,6 +160,9 @@ impl State {
             running: 0,
             settling: kind.settling,
             held_polls: kind.held_polls,
+            refusals: kind.refusals,
+            most_per_answer: (kind.most_per_answer < u64::MAX).then_some(kind.most_per_answer),
+            poll_error: kind.poll_error.as_deref().map(str::to_owned),
             counters: kind.counters.clone(),
             latency_us: kind.latency.percentiles(),
             run_us: kind.runs.percentiles(),

@@ -14,7 +14,7 @@ use crate::ledger::{JobId, Ledger};
 use crate::link::{FrameReader, ToCore};
 use crate::pick::LaneView;
 use crate::recorder::Recorder;
-use crate::settings::PoolSpec;
+use crate::settings::{PoolSpec, TenantFilter, TypeSpec};
 use crate::stats::{Counters, Durations, Rate, RunEstimate};
 
 #[derive(Default)]
@@ -35,6 +35,19 @@ pub(crate) struct JobType {
     pub(crate) polled: bool,
     /// Counts up when jobs that were activated before may lack variables that are fetched now.
     pub(crate) fetch_turn: u32,
+    pub(crate) tenants: Rc<[String]>,
+    pub(crate) all_tenants: bool,
+    pub(crate) hold: Option<Duration>,
+    /// The most jobs that may be here; `u64::MAX` for no bound of the type's own.
+    pub(crate) max_jobs: u64,
+    /// The most jobs to ask for at once, since an engine could not send more in one answer.
+    pub(crate) most_per_answer: u64,
+    /// Polls that the engine pushed back.
+    pub(crate) refusals: u64,
+    /// It has been told that the engine refuses what the type's polls ask for.
+    pub(crate) told_refused: bool,
+    /// What went wrong with the latest poll, if something did.
+    pub(crate) poll_error: Option<Box<str>>,
     /// The pool generations that can run it, newest last: pool id and the type's index there.
     pub(crate) serving: Vec<(u32, usize)>,
     pub(crate) queue: VecDeque<JobId>,
@@ -65,6 +78,14 @@ impl JobType {
             fetch: None,
             polled: false,
             fetch_turn: 0,
+            tenants: Rc::from([]),
+            all_tenants: false,
+            hold: None,
+            max_jobs: u64::MAX,
+            most_per_answer: u64::MAX,
+            refusals: 0,
+            told_refused: false,
+            poll_error: None,
             serving: Vec::new(),
             queue: VecDeque::new(),
             sent: 0,
@@ -89,6 +110,21 @@ impl JobType {
     /// Jobs that are here, whatever their stage.
     pub(crate) fn here(&self) -> u64 {
         self.queue.len() as u64 + self.sent + self.settling
+    }
+
+    /// How many more jobs the type's own bound lets in.
+    pub(crate) fn room(&self) -> u64 {
+        self.max_jobs.saturating_sub(self.here() + self.asked)
+    }
+
+    /// Takes over how its handler wants its jobs.
+    pub(crate) fn configure(&mut self, spec: &TypeSpec) {
+        self.lease = Duration::from_millis(spec.lease_ms);
+        self.fetch = spec.fetch.as_deref().map(Rc::from);
+        self.tenants = Rc::from(spec.tenants.as_slice());
+        self.all_tenants = spec.tenant_filter == TenantFilter::Assigned;
+        self.hold = spec.hold_ms.map(|ms| Duration::from_millis(ms.max(1)));
+        self.max_jobs = spec.max_jobs.unwrap_or(u64::MAX);
     }
 
     /// Wakes the pollers when the backlog has fallen to where they want to know.
@@ -122,8 +158,8 @@ pub(crate) struct PoolType {
     pub(crate) job_type: usize,
     pub(crate) lane: usize,
     pub(crate) slots: usize,
-    pub(crate) lease: Duration,
-    pub(crate) fetch: Option<Rc<[String]>>,
+    /// What its polls ask for while this generation serves it.
+    pub(crate) spec: TypeSpec,
     pub(crate) listed: bool,
 }
 
@@ -135,8 +171,7 @@ impl Pool {
             job_type,
             lane: kind.lane,
             slots: kind.slots as usize,
-            lease: Duration::from_millis(kind.lease_ms),
-            fetch: kind.fetch.as_deref().map(Rc::from),
+            spec: kind.clone(),
             listed: false,
         });
         Self {

@@ -20,8 +20,9 @@ fn blob() -> impl Strategy<Value = Bytes> {
 
 fn outcome() -> impl Strategy<Value = Outcome> {
     prop_oneof![
-        (option::of(blob()), option::of(blob()))
-            .prop_map(|(variables, result)| Outcome::Complete { variables, result }),
+        (option::of(blob()), option::of(blob()), option::of(".*")).prop_map(
+            |(variables, result, business_id)| Outcome::Complete { variables, result, business_id }
+        ),
         (".*", option::of(any::<i32>()), option::of(any::<u64>()), option::of(blob())).prop_map(
             |(message, retries, backoff_ms, variables)| Outcome::Fail {
                 message,
@@ -212,7 +213,7 @@ fn a_frame_too_long_to_send_leaves_the_buffer_as_it_was() {
     assert!(encode_job(&mut out, 0, 0, 1, &body).is_err());
     assert!(encode_log(&mut out, 20, 0, 1, &body).is_err());
     let variables = Some(&body[..]);
-    let outcome = jobfleet_core::link::OutcomeRef::Complete { variables, result: None };
+    let outcome = jobfleet_core::link::OutcomeRef::Complete { variables, result: None, business_id: None };
     let head = OutcomeHead { lane: 0, slot: 0, number: 1, run_ns: 0 };
     assert!(encode_outcome(&mut out, head, outcome).is_err());
     assert_eq!(out, [1, 2, 3]);

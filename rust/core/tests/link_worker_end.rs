@@ -23,7 +23,7 @@ use jobfleet_core::recorder::{Counters, LaneKind, LaneSpec, Progress, Recorder, 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 const GUARD: Duration = Duration::from_secs(20);
-const DONE: OutcomeRef<'_> = OutcomeRef::Complete { variables: Some(b"{}"), result: None };
+const DONE: OutcomeRef<'_> = OutcomeRef::Complete { variables: Some(b"{}"), result: None, business_id: None };
 
 /// A core's ends of a link and a recorder, and the worker's end of both.
 struct Rig {
@@ -143,7 +143,7 @@ fn jobs_are_taken_in_order_and_their_outcomes_say_where_and_how_long_they_ran() 
 fn every_kind_of_outcome_arrives_as_it_was_given() {
     let mut rig = Rig::new(&[(LaneKind::Main, 1)]);
     let outcomes = [
-        Outcome::Complete { variables: None, result: Some(Bytes::from_static(b"[1]")) },
+        Outcome::Complete { variables: None, result: Some(Bytes::from_static(b"[1]")), business_id: None },
         Outcome::Fail {
             message: "no".into(),
             retries: Some(2),
@@ -333,7 +333,7 @@ fn calls_that_fit_no_job_are_refused_or_do_nothing() {
 fn a_full_socket_loses_nothing_and_outcomes_overtake_log_records() {
     let mut rig = Rig::new(&[(LaneKind::Main, 1)]);
     let variables = vec![b'1'; 300_000];
-    let outcome = OutcomeRef::Complete { variables: Some(&variables), result: None };
+    let outcome = OutcomeRef::Complete { variables: Some(&variables), result: None, business_id: None };
     rig.send_jobs(0, 1..=20);
     for number in 1..=20 {
         rig.take(0, 0).unwrap();

@@ -14,6 +14,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::LocalSet;
 
 use crate::account::Account;
+use crate::admin::inspect;
 use crate::faults::Fault;
 use crate::http::{Acceptor, Connection};
 use crate::options::{Dialect, Options, Settings};
@@ -85,6 +86,11 @@ impl Engine {
     /// Adds jobs; returns their first and last key, or None once the engine is stopped.
     pub fn add_jobs(&self, jobs: NewJobs) -> Option<(u64, u64)> {
         self.call(move |shared| shared.change(|state, _| state.store.add(&jobs)))
+    }
+
+    /// Where a job stands, or how it ended, as `GET /local/jobs/{key}` shows it; None when it is unknown.
+    pub fn job(&self, key: u64) -> Option<serde_json::Value> {
+        self.call(move |shared| shared.state.borrow().store.look(key).as_ref().map(inspect::shown)).flatten()
     }
 
     /// Makes jobs of this kind up whenever they are asked for.

@@ -122,7 +122,7 @@ impl Link {
         Ok(self.end()?.wake_fd(lane.0).map_err(value_error)?.as_raw_fd())
     }
 
-    #[pyo3(signature = (lane, slot, number, variables, result=None))]
+    #[pyo3(signature = (lane, slot, number, variables, result=None, business_id=None))]
     fn complete(
         &self,
         lane: Int<u16>,
@@ -130,8 +130,9 @@ impl Link {
         number: Int<u64>,
         variables: Option<&[u8]>,
         result: Option<&[u8]>,
+        business_id: Option<&str>,
     ) -> PyResult<()> {
-        self.settle(lane, slot, number, OutcomeRef::Complete { variables, result })
+        self.settle(lane, slot, number, OutcomeRef::Complete { variables, result, business_id })
     }
 
     #[expect(clippy::too_many_arguments, reason = "they are those of the Python method")]

@@ -6,6 +6,7 @@
 mod camunda;
 mod problem;
 
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -61,6 +62,10 @@ pub struct Ask<'a> {
     pub hold: Duration,
     /// The variables to fetch; None fetches all.
     pub fetch: Option<&'a [String]>,
+    /// The tenants to draw from; empty leaves it to the engine.
+    pub tenants: &'a [String],
+    /// Draw from every tenant that the credentials belong to, where the engine can.
+    pub all_tenants: bool,
     /// The label of this fleet at the engine.
     pub worker: &'a str,
 }
@@ -74,6 +79,8 @@ pub struct Activation {
     pub unreadable: u32,
     /// True when the text broke off, so the answer may have held more jobs than arrived.
     pub cut: bool,
+    /// True when the jobs are not those of the version that is known: it is worth another look.
+    pub drifted: bool,
 }
 
 /// A command on one activated job.
@@ -107,6 +114,8 @@ pub enum Verdict {
     Ambiguous(String),
     /// An error that looks transient but is known to be able to last for ever: a few tries, then given up.
     Stubborn(String),
+    /// The engine does not know the token of the activation; the command had no effect. Send it without.
+    TokenUnknown(String),
     /// Whatever answered is not the engine's job API: an outage of the path.
     PathOutage(String),
     /// The credentials were refused; the command had no effect. Wait for others.
@@ -120,12 +129,32 @@ pub enum Verdict {
 pub enum Refusal {
     /// The engine pushes back.
     Backpressure,
+    /// The answer would be too large: ask for fewer jobs.
+    TooLarge(String),
+    /// The engine does not know a member of the request, and the next request leaves it out. Try again at once.
+    Unsupported(String),
     /// Try again with a growing pause.
     Transient(String),
-    /// Nothing gets better by itself: the request or the path is wrong. Long pauses, loud.
+    /// The engine is well and refuses this request: what it asks for makes no sense there. Long pauses, loud.
+    Refused(String),
+    /// Nothing gets better by itself: what answers is not the engine's API. Long pauses, loud.
     Wrong(String),
     /// The credentials were refused. Wait for others.
     Unauthorized(String),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Backpressure => f.write_str("the engine pushes back"),
+            Self::TooLarge(words)
+            | Self::Unsupported(words)
+            | Self::Transient(words)
+            | Self::Refused(words)
+            | Self::Wrong(words)
+            | Self::Unauthorized(words) => f.write_str(words),
+        }
+    }
 }
 
 /// What an engine, as far as its version is known, can do.
@@ -133,7 +162,7 @@ pub enum Refusal {
 pub struct Capabilities {
     /// The engine notices that the client of a held poll has left and gives its jobs to others at once.
     pub notices_departed_clients: bool,
-    /// Commands carry a token of their activation, so repeating one cannot hit another holder.
+    /// Activations ask for a token, so that repeating a command that carries it cannot hit another holder.
     pub fencing: bool,
     /// Leases can be prolonged.
     pub renewal: bool,
@@ -159,8 +188,8 @@ pub trait Engine {
     /// Reads the answer to an activation.
     fn read_activation(&self, answer: &Answer) -> Result<Activation, Refusal>;
 
-    /// The request that carries out a command.
-    fn command(&self, job: &Job, command: &Command) -> Request;
+    /// The request that carries out a command, with the job's token if it has one and `with_token` says so.
+    fn command(&self, job: &Job, command: &Command, with_token: bool) -> Request;
 
     /// Judges the answer to a command.
     fn judge(&self, command: &Command, answer: &Answer) -> Verdict;

@@ -116,6 +116,7 @@ impl Payload {
             outcome_kind::COMPLETE => Ok(Outcome::Complete {
                 variables: self.optional(Self::blob)?,
                 result: self.optional(Self::blob)?,
+                business_id: self.optional(Self::text)?,
             }),
             outcome_kind::FAIL => Ok(Outcome::Fail {
                 message: self.text()?,

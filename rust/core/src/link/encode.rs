@@ -98,10 +98,11 @@ pub fn encode_logs_dropped(out: &mut Vec<u8>, count: u64) -> Result<(), FrameErr
 /// `length u32 | bytes`.
 fn outcome_body(out: &mut Vec<u8>, outcome: OutcomeRef<'_>) {
     match outcome {
-        OutcomeRef::Complete { variables, result } => {
+        OutcomeRef::Complete { variables, result, business_id } => {
             out.push(outcome_kind::COMPLETE);
             optional(out, variables, blob);
             optional(out, result, blob);
+            optional(out, business_id.map(str::as_bytes), blob);
         }
         OutcomeRef::Fail { message, retries, backoff_ms, variables } => {
             out.push(outcome_kind::FAIL);

@@ -14,6 +14,8 @@ pub enum Outcome {
         variables: Option<Bytes>,
         /// A JSON value in the engine's own shape for results.
         result: Option<Bytes>,
+        /// The business id that the job's process instance gets.
+        business_id: Option<String>,
     },
     /// The handler failed.
     Fail {
@@ -48,20 +50,26 @@ pub enum Outcome {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the members are those of `Outcome`")]
 pub enum OutcomeRef<'a> {
-    Complete { variables: Option<&'a [u8]>, result: Option<&'a [u8]> },
+    Complete { variables: Option<&'a [u8]>, result: Option<&'a [u8]>, business_id: Option<&'a str> },
     Fail { message: &'a str, retries: Option<i32>, backoff_ms: Option<u64>, variables: Option<&'a [u8]> },
     Error { code: &'a str, message: Option<&'a str>, variables: Option<&'a [u8]> },
     HandBack { message: &'a str, backoff_ms: u64 },
 }
 
 impl Outcome {
+    /// The pause before the next try of a failure that names none. It is a window in which repeating the failure,
+    /// when its answer was lost, cannot hit the next holder of the job.
+    pub const USUAL_BACKOFF_MS: u64 = 1_000;
+
     /// The same outcome, borrowed.
     #[must_use]
     pub fn as_ref(&self) -> OutcomeRef<'_> {
         match self {
-            Self::Complete { variables, result } => {
-                OutcomeRef::Complete { variables: variables.as_deref(), result: result.as_deref() }
-            }
+            Self::Complete { variables, result, business_id } => OutcomeRef::Complete {
+                variables: variables.as_deref(),
+                result: result.as_deref(),
+                business_id: business_id.as_deref(),
+            },
             Self::Fail { message, retries, backoff_ms, variables } => OutcomeRef::Fail {
                 message,
                 retries: *retries,
@@ -83,8 +91,8 @@ impl OutcomeRef<'_> {
     pub(super) fn frame_bytes(&self) -> usize {
         const FIXED: usize = 64;
         let members = match self {
-            Self::Complete { variables, result } => {
-                [variables.map(<[u8]>::len), result.map(<[u8]>::len), None]
+            Self::Complete { variables, result, business_id } => {
+                [variables.map(<[u8]>::len), result.map(<[u8]>::len), business_id.map(str::len)]
             }
             Self::Fail { message, variables, .. } => [Some(message.len()), variables.map(<[u8]>::len), None],
             Self::Error { code, message, variables } => {

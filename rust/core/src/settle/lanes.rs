@@ -14,10 +14,8 @@ use crate::fleet::Fleet;
 use crate::job::now;
 use crate::ledger::JobId;
 use crate::link::Outcome;
+use crate::renew::Permit;
 use crate::transport::{Kind, Line, SendError};
-
-/// An engine that has not answered a command in this time is as good as gone.
-const ANSWER_LIMIT: Duration = Duration::from_secs(15);
 
 /// Idle lanes are looked at this often, so that no connection idles until the engine closes it.
 const JANITOR_EVERY: Duration = Duration::from_secs(20);
@@ -27,15 +25,17 @@ pub(crate) struct Work {
     pub(crate) id: JobId,
     pub(crate) command: Command,
     pub(crate) history: History,
+    /// What a renewal holds until it is concluded.
+    _permit: Option<Permit>,
 }
 
 impl Work {
     pub(crate) fn settle(id: JobId, outcome: Outcome) -> Self {
-        Self { id, command: Command::Settle(outcome), history: History::default() }
+        Self { id, command: Command::Settle(outcome), history: History::default(), _permit: None }
     }
 
-    pub(crate) fn renew(id: JobId, lease: Duration) -> Self {
-        Self { id, command: Command::Renew(lease), history: History::default() }
+    pub(crate) fn renew(id: JobId, lease: Duration, permit: Permit) -> Self {
+        Self { id, command: Command::Renew(lease), history: History::default(), _permit: Some(permit) }
     }
 }
 
@@ -46,6 +46,7 @@ pub(crate) struct Outcomes {
     /// Idle lanes; the last one used is used first, so that the others fall asleep.
     idle: RefCell<Vec<usize>>,
     sizer: RefCell<Sizer>,
+    refusals: Cell<u64>,
 }
 
 #[derive(Default)]
@@ -62,34 +63,55 @@ impl Outcomes {
             lanes: RefCell::default(),
             idle: RefCell::default(),
             sizer: RefCell::new(Sizer::new(most)),
+            refusals: Cell::new(0),
         }
+    }
+
+    /// How many outcomes may be on their way at once.
+    pub(crate) fn limit(&self) -> usize {
+        self.sizer.borrow().limit()
+    }
+
+    /// Commands that the engine pushed back so far.
+    pub(crate) fn refusals(&self) -> u64 {
+        self.refusals.get()
+    }
+
+    /// Lanes that carry work.
+    fn busy(&self) -> usize {
+        self.lanes.borrow().len() - self.idle.borrow().len()
     }
 
     /// Takes in work; it goes to an idle lane, to a new one while more are worth having, or waits.
     pub(crate) fn push(&self, fleet: &Rc<Fleet>, work: Work) {
-        if let Some(index) = self.idle.borrow_mut().pop() {
+        if self.busy() >= self.limit() {
+            self.queue.borrow_mut().push_back(work);
+        } else if let Some(index) = self.idle.borrow_mut().pop() {
             let lanes = self.lanes.borrow();
             let Some(lane) = lanes.get(index) else { return };
             *lane.given.borrow_mut() = Some(work);
             if let Some(waker) = lane.waker.borrow_mut().take() {
                 waker.wake();
             }
-        } else if self.lanes.borrow().len() < self.sizer.borrow().limit() {
+        } else {
             let lane = Rc::new(Lane { given: RefCell::new(Some(work)), ..Lane::default() });
             let index = self.lanes.borrow().len();
             self.lanes.borrow_mut().push(Rc::clone(&lane));
             tokio::task::spawn_local(run(Rc::clone(fleet), lane, index));
-        } else {
-            self.queue.borrow_mut().push_back(work);
         }
     }
 
-    /// The next piece of work for a lane, unless there are more lanes at work than is worth it.
-    fn next(&self, index: usize) -> Option<Work> {
-        if index >= self.sizer.borrow().limit() {
+    /// The next piece of work for a busy lane, unless there are more of those than is worth it.
+    fn next(&self) -> Option<Work> {
+        if self.busy() > self.limit() {
             return None;
         }
         self.queue.borrow_mut().pop_front()
+    }
+
+    fn refused(&self) {
+        self.refusals.set(self.refusals.get() + 1);
+        self.sizer.borrow_mut().refused(now());
     }
 
     fn answered(&self, fleet: &Rc<Fleet>, latency: Duration) {
@@ -127,7 +149,7 @@ async fn run(fleet: Rc<Fleet>, lane: Rc<Lane>, index: usize) {
     let mut line = Line::outcomes();
     let mut given = lane.given.borrow_mut().take();
     loop {
-        let Some(work) = given.take().or_else(|| fleet.outcomes.next(index)) else {
+        let Some(work) = given.take().or_else(|| fleet.outcomes.next()) else {
             fleet.outcomes.idle.borrow_mut().push(index);
             given = idle(&lane, &mut line).await;
             continue;
@@ -158,8 +180,10 @@ async fn idle(lane: &Lane, line: &mut Line) -> Option<Work> {
 
 /// Sends one command and draws the conclusion.
 async fn deliver(fleet: &Rc<Fleet>, line: &mut Line, mut work: Work) {
-    let (lease, sent_at, header, result) = loop {
-        let Some(lease) = fleet.lease_of(work.id) else { return fleet.conclude(work, Next::Lost) };
+    let (lease, has_token, sent_at, header, result) = loop {
+        let Some((lease, has_token)) = fleet.terms_of(work.id) else {
+            return fleet.conclude(work, Next::Lost);
+        };
         let limit = policy::useful_until(&work.command, &work.history, lease.end);
         if !fleet.authorized_before(limit).await
             || !policy::may_send(&work.command, &work.history, lease.end, now())
@@ -171,7 +195,7 @@ async fn deliver(fleet: &Rc<Fleet>, line: &mut Line, mut work: Work) {
         match exchange(fleet, line, &work, &mut header).await {
             // It had no effect, so it counts as never sent.
             Ok(Verdict::Unauthorized(words)) => fleet.refused(header, &words),
-            result => break (lease, sent_at, header, result),
+            result => break (lease, has_token, sent_at, header, result),
         }
     };
     work.history.tries += 1;
@@ -185,9 +209,16 @@ async fn deliver(fleet: &Rc<Fleet>, line: &mut Line, mut work: Work) {
         Err(SendError::Refused(_)) => policy::Result::Unsent,
         Err(SendError::Ambiguous(_) | SendError::Cut(_)) => policy::Result::Unanswered,
     };
-    fleet.outcomes.answered(fleet, now().saturating_sub(sent_at));
+    if matches!(result, policy::Result::Answered(Verdict::Backpressure)) {
+        fleet.outcomes.refused();
+        if matches!(work.command, Command::Renew(_)) {
+            fleet.permits.borrow_mut().on_backpressure(now());
+        }
+    } else {
+        fleet.outcomes.answered(fleet, now().saturating_sub(sent_at));
+    }
     note_health(fleet, &result, header);
-    let fenced = fleet.capabilities().fencing;
+    let fenced = has_token && !work.history.without_token;
     let next = policy::next(&work.command, result, &mut work.history, fenced, lease.end, now());
     fleet.conclude(work, next);
 }
@@ -215,9 +246,9 @@ async fn exchange(
     let request = {
         let state = fleet.state.borrow();
         let Some(entry) = state.ledger.get(work.id) else { return Ok(Verdict::Final) };
-        fleet.engine.borrow().command(&entry.job, &work.command)
+        fleet.engine.borrow().command(&entry.job, &work.command, !work.history.without_token)
     };
     *header = fleet.gate.borrow().header();
-    let answer = line.send(&fleet.transport, &request, ANSWER_LIMIT).await?;
+    let answer = line.send(&fleet.transport, &request, fleet.settings.answer_limit()).await?;
     Ok(fleet.engine.borrow().judge(&work.command, &answer))
 }

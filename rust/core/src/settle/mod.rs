@@ -116,14 +116,14 @@ impl Fleet {
         });
     }
 
-    /// The lease of a job that is being settled or renewed; None when it has left the ledger.
-    fn lease_of(&self, id: JobId) -> Option<Lease> {
-        self.state.borrow().ledger.get(id).map(|entry| entry.lease)
+    /// The lease of a job that is being settled or renewed, and whether a token proves that it is this fleet's;
+    /// None when it has left the ledger.
+    fn terms_of(&self, id: JobId) -> Option<(Lease, bool)> {
+        self.state.borrow().ledger.get(id).map(|entry| (entry.lease, entry.job.token().is_some()))
     }
 
     /// A renewal was answered: granted, refused for good, or neither.
     fn renewed(&self, id: JobId, granted: bool, refused: bool, sent_at: Duration, lease: Duration) {
-        self.release_permit();
         let mut state = self.state.borrow_mut();
         let Some(entry) = state.ledger.get_mut(id) else { return };
         entry.renewing = false;

@@ -34,6 +34,8 @@ pub(crate) struct History {
     pub(crate) first_sent: Option<Duration>,
     /// An earlier try may have had its effect.
     pub(crate) doubtful: bool,
+    /// The engine does not know tokens: the next try goes without.
+    pub(crate) without_token: bool,
     /// How many of the latest answers, without another between them, were errors that retrying may not mend.
     pub(crate) hopeless: u32,
 }
@@ -82,6 +84,11 @@ pub(crate) fn next(
         Result::Answered(Verdict::Stubborn(words)) if history.hopeless >= STUBBORN_TRIES => {
             Next::Undeliverable(words)
         }
+        Result::Answered(Verdict::TokenUnknown(words)) if history.without_token => Next::Rejected(words),
+        Result::Answered(Verdict::TokenUnknown(_)) => {
+            history.without_token = true;
+            unless_expired(command, Duration::ZERO, lease_end, now)
+        }
         Result::Answered(Verdict::Ambiguous(_)) | Result::Unanswered => {
             history.doubtful = true;
             repeat_doubtful(command, history, fenced, lease_end, pause, now)
@@ -126,10 +133,13 @@ fn repeat_doubtful(
         Outcome::Complete { .. } | Outcome::Error { .. } => None,
         // Without retries nobody gets the job next, so a repeat can only hit the incident that it made.
         Outcome::Fail { retries: Some(0), .. } => None,
-        Outcome::Fail { backoff_ms, .. } => Some(backoff_ms.unwrap_or(0)),
+        Outcome::Fail { backoff_ms, .. } => Some(backoff_ms.unwrap_or(Outcome::USUAL_BACKOFF_MS)),
         Outcome::HandBack { backoff_ms, .. } => Some(*backoff_ms),
     };
     let Some(window_ms) = window else {
+        if fenced {
+            return unless_expired(command, pause, lease_end, now);
+        }
         // After the lease's end a doubtful repeat could complete another holder's activation.
         return if now + pause < lease_end { Next::Retry(pause) } else { Next::Expired };
     };
@@ -149,7 +159,7 @@ mod tests {
     const EARLY: Duration = Duration::from_secs(50);
 
     fn complete() -> Command {
-        Command::Settle(Outcome::Complete { variables: None, result: None })
+        Command::Settle(Outcome::Complete { variables: None, result: None, business_id: None })
     }
 
     fn hand_back(backoff_ms: u64) -> Command {
@@ -157,7 +167,8 @@ mod tests {
     }
 
     fn tried(tries: u32) -> History {
-        History { tries, first_sent: Some(EARLY), doubtful: false, hopeless: tries - 1 }
+        let hopeless = tries - 1;
+        History { tries, first_sent: Some(EARLY), hopeless, ..History::default() }
     }
 
     fn decide(command: &Command, result: Result, now: Duration) -> Next {
@@ -196,6 +207,23 @@ mod tests {
     fn with_fencing_everything_is_repeated() {
         let next = next(&hand_back(0), Result::Unanswered, &mut tried(1), true, LEASE_END, EARLY);
         assert_eq!(next, Next::Retry(FIRST_PAUSE));
+    }
+
+    #[test]
+    fn a_completion_with_a_token_is_repeated_beyond_the_leases_end() {
+        let late = LEASE_END + Duration::from_secs(1);
+        let next = next(&complete(), Result::Unanswered, &mut tried(1), true, LEASE_END, late);
+        assert_eq!(next, Next::Retry(LONGEST_PAUSE));
+    }
+
+    #[test]
+    fn a_token_that_the_engine_does_not_know_is_left_out_at_once() {
+        let unknown = || Result::Answered(Verdict::TokenUnknown("no such property".into()));
+        let mut history = tried(1);
+        let first = next(&complete(), unknown(), &mut history, true, LEASE_END, EARLY);
+        assert_eq!((first, history.without_token), (Next::Retry(Duration::ZERO), true));
+        let again = next(&complete(), unknown(), &mut history, false, LEASE_END, EARLY);
+        assert_eq!(again, Next::Rejected("no such property".into()));
     }
 
     #[test]

@@ -3,6 +3,9 @@
 //! The measure is what fills the path: the rate of answers times the quickest answer of late. An engine that is
 //! far away answers all alike, so twice the connections settle twice as much and the product grows with them; an
 //! engine at its limit still answers some quickly, so the product stays small however long the others wait.
+//!
+//! An engine that refuses outcomes because too many come at once is believed: the limit falls, stays a little under
+//! what was refused, and feels its way up from there.
 
 use std::time::Duration;
 
@@ -18,6 +21,19 @@ const GAIN: f64 = 2.0;
 /// A window shorter than this says nothing.
 const WINDOW: Duration = Duration::from_millis(20);
 
+/// Outcomes refused together are one piece of news.
+const REACTION: Duration = Duration::from_millis(100);
+
+/// What a refusal leaves of the limit, in percent: of one that was too high by far, and of one near the bound.
+const FAR_PERCENT: usize = 70;
+const NEAR_PERCENT: usize = 90;
+
+/// After a refusal the limit grows by one in this time.
+const STEP_EVERY: Duration = Duration::from_secs(1);
+
+/// A refusal is forgotten after this time.
+const FORGET_AFTER: Duration = Duration::from_secs(30);
+
 /// The quickest answer counts for this long.
 const MEMORY: Duration = Duration::from_secs(5);
 
@@ -31,6 +47,16 @@ pub(crate) struct Sizer {
     quickest: Duration,
     quickest_before: Duration,
     turned: Duration,
+    refusal: Option<Refusal>,
+}
+
+/// The latest refusal that the limit answered.
+#[derive(Clone, Copy)]
+struct Refusal {
+    /// The limit that was too high.
+    limit: usize,
+    at: Duration,
+    stepped: Duration,
 }
 
 impl Sizer {
@@ -44,12 +70,37 @@ impl Sizer {
             quickest: Duration::MAX,
             quickest_before: Duration::MAX,
             turned: Duration::ZERO,
+            refusal: None,
         }
     }
 
     /// The number of connections that may be open.
     pub(crate) fn limit(&self) -> usize {
         self.limit
+    }
+
+    /// The engine refused an outcome because too many came at once.
+    pub(crate) fn refused(&mut self, now: Duration) {
+        if self.refusal.is_some_and(|last| now.saturating_sub(last.at) < REACTION) {
+            return;
+        }
+        // The second refusal at about the same limit tells where the bound is.
+        let near = self.refusal.is_some_and(|last| self.limit <= last.limit * 11 / 10);
+        let percent = if near { NEAR_PERCENT } else { FAR_PERCENT };
+        self.refusal = Some(Refusal { limit: self.limit, at: now, stepped: now });
+        self.limit = (self.limit * percent / 100).max(1);
+        self.answers = 0;
+    }
+
+    /// One step up, while a refusal is remembered.
+    fn feel_up(&mut self, mut last: Refusal, now: Duration) {
+        if now.saturating_sub(last.at) >= FORGET_AFTER {
+            self.refusal = None;
+        } else if self.starved && now.saturating_sub(last.stepped) >= STEP_EVERY {
+            last.stepped = now;
+            self.refusal = Some(last);
+            self.limit = (self.limit + 1).min(self.most);
+        }
     }
 
     /// Takes in one answer, how long it took, and how many outcomes wait for a connection.
@@ -62,6 +113,11 @@ impl Sizer {
         self.quickest = self.quickest.min(latency);
         let span = now.saturating_sub(self.since);
         if span < WINDOW || (self.answers as usize) < 2 * self.limit {
+            return;
+        }
+        if let Some(last) = self.refusal {
+            self.feel_up(last, now);
+            self.answers = 0;
             return;
         }
         let rate = f64::from(self.answers) / span.as_secs_f64();
@@ -119,6 +175,53 @@ mod tests {
         run(&mut sizer, 25.0, f64::INFINITY, 1.5);
         run(&mut sizer, 0.1, 60_000.0, 1.0);
         assert_eq!(sizer.limit(), UNPROVEN);
+    }
+
+    /// A closed loop of the limit's connections against an engine that answers after 20 ms and refuses more than
+    /// `bound` at once; the shares of refusals and of the best possible rate, over the last half of the time.
+    fn against(sizer: &mut Sizer, bound: usize, seconds: u64) -> (f64, f64) {
+        let (mut good, mut bad, mut turn) = (0u64, 0u64, 0u64);
+        let turns = seconds * 50;
+        while turn < turns {
+            turn += 1;
+            let now = Duration::from_millis(1_000 + turn * 20);
+            let asked = sizer.limit();
+            let taken = asked.min(bound);
+            for _ in 0..taken {
+                sizer.answered(Duration::from_millis(20), 100, now);
+            }
+            for _ in taken..asked {
+                sizer.refused(now);
+            }
+            if turn > turns / 2 {
+                good += taken as u64;
+                bad += (asked - taken) as u64;
+            }
+        }
+        let best = (turns - turns / 2) * bound as u64;
+        (bad as f64 / (good + bad) as f64, good as f64 / best as f64)
+    }
+
+    #[test]
+    fn an_engine_that_refuses_many_at_once_is_kept_just_busy() {
+        for bound in [3, 10, 40, 200] {
+            let mut sizer = Sizer::new(512);
+            run(&mut sizer, 25.0, f64::INFINITY, 1.5);
+            let (refused, rate) = against(&mut sizer, bound, 40);
+            assert!(refused < 0.02, "{refused} at {bound}");
+            assert!(rate > 0.85 || bound < 5, "{rate} at {bound}");
+            assert!(rate > 0.6, "{rate} at {bound}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_forgotten_in_time() {
+        let mut sizer = Sizer::new(512);
+        run(&mut sizer, 25.0, f64::INFINITY, 1.5);
+        sizer.refused(Duration::from_secs(3));
+        assert_eq!(sizer.limit(), 358);
+        run(&mut sizer, 25.0, f64::INFINITY, 60.0);
+        assert_eq!(sizer.limit(), 512);
     }
 
     #[test]

@@ -2,11 +2,16 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod asking;
+mod commands;
 mod credentials;
 mod faults;
+mod fencing;
 mod flow;
 mod generations;
 mod http2;
+mod leases;
+mod outages;
 mod pki;
 mod proxies;
 mod proxy;

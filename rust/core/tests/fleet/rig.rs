@@ -1,5 +1,7 @@
 //! A fleet without Python: the core, the local engine, and threads in the place of worker processes.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
@@ -28,6 +30,8 @@ pub(crate) type Handler = Arc<dyn Fn(&[u8]) -> Reply + Send + Sync>;
 pub(crate) enum Reply {
     Complete,
     Fail(String),
+    /// Without a back-off: the job may be activated again at once.
+    FailNow(String),
     Error(String),
 }
 
@@ -45,16 +49,32 @@ impl Fleet {
     }
 
     pub(crate) fn with(dialect: Dialect, types: &[(&str, u64)], more: Value) -> Self {
-        Self::over(Options { dialect, ..Options::default() }, types, json!({}), more)
+        Self::made(Options { dialect, ..Options::default() }, more, plain(types))
     }
 
     /// Core and engine with these settings of the way between them.
     pub(crate) fn over(options: Options, types: &[(&str, u64)], way: Value, more: Value) -> Self {
         let url = url(&options);
         let engine = Engine::start(options).unwrap();
-        let url = format!("{url}:{}", engine.addr().port());
+        let mut all = json!({"url": format!("{url}:{}", engine.addr().port())});
+        all.as_object_mut().unwrap().extend(way.as_object().unwrap().clone());
+        Self::by(engine, all, more, plain(types))
+    }
+
+    /// The same from options of the engine, settings of the core and types as the supervisor declares them.
+    pub(crate) fn made(options: Options, more: Value, types: Vec<Value>) -> Self {
+        Self::on(Engine::start(options).unwrap(), more, types)
+    }
+
+    /// The same on an engine that runs already.
+    pub(crate) fn on(engine: Engine, more: Value, types: Vec<Value>) -> Self {
+        let url = format!("http://{}", engine.addr());
+        Self::by(engine, json!({"url": url}), more, types)
+    }
+
+    fn by(engine: Engine, way: Value, more: Value, types: Vec<Value>) -> Self {
         let mut settings = json!({
-            "engine": {"kind": "camunda", "url": url},
+            "engine": {"kind": "camunda"},
             "worker_name": "test",
             "hold_ms": 1000,
         });
@@ -62,10 +82,6 @@ impl Fleet {
         settings.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let core = Arc::new(Core::new(settings.to_string().as_bytes()).unwrap());
         core.start().unwrap();
-        let types: Vec<Value> = types
-            .iter()
-            .map(|(name, lease_ms)| json!({"type": name, "lane": 0, "slots": 1, "lease_ms": lease_ms}))
-            .collect();
         let pool = json!({"name": "default", "generation": 1, "lanes": [["main", 1]], "types": types});
         assert_eq!(core.declare_pool(pool.to_string().as_bytes()).unwrap(), 0);
         Self { engine, core, seen: Vec::new() }
@@ -85,6 +101,25 @@ impl Fleet {
 
     pub(crate) fn add_jobs(&self, job_type: &str, count: u64) {
         self.engine.add_jobs(NewJobs::new(job_type, count)).unwrap();
+    }
+
+    /// Runs one job to its end; what the engine knows of it then.
+    pub(crate) fn run_one(&self, job_type: &str) -> Value {
+        let (key, _) = self.engine.add_jobs(NewJobs::new(job_type, 1)).unwrap();
+        self.until_job(key, &["completed", "error_thrown", "incident"])
+    }
+
+    /// Waits until the job is in one of these states.
+    pub(crate) fn until_job(&self, key: u64, states: &[&str]) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let job = self.engine.job(key).unwrap();
+            if states.iter().any(|state| job["state"] == *state) {
+                return job;
+            }
+            assert!(Instant::now() < deadline, "never {states:?}: {job}; {}", self.status());
+            std::thread::yield_now();
+        }
     }
 
     /// A worker whose handler is `reply`.
@@ -144,6 +179,19 @@ impl Fleet {
     fn look(&mut self) {
         let taken = self.core.take_events().unwrap();
         self.seen.extend(taken.iter().map(|event| serde_json::from_slice::<Value>(event).unwrap()));
+    }
+
+    /// Sends a command as some other client of the engine; it has to be accepted.
+    pub(crate) fn post(&self, path: &str) {
+        let mut client = TcpStream::connect(self.engine.addr()).unwrap();
+        write!(
+            client,
+            "POST {path} HTTP/1.1\r\nhost: engine\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+        )
+        .unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 204"), "{answer}");
     }
 
     pub(crate) fn status(&self) -> Value {
@@ -209,6 +257,19 @@ impl Worker {
         self.id
     }
 
+    /// Whether the core has said so.
+    pub(crate) fn was_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Acquire)
+    }
+
+    /// Kills a worker whose handler waits until `gate` is false, before it can settle its job.
+    pub(crate) fn kill_at(mut self, gate: &AtomicBool) -> u64 {
+        self.stop.store(true, Ordering::Release);
+        gate.store(false, Ordering::Release);
+        self.thread.take().unwrap().join().unwrap();
+        self.id
+    }
+
     /// The worker ends without a word, as if killed: its link closes wherever it stands.
     pub(crate) fn kill(mut self) -> u64 {
         self.stop.store(true, Ordering::Release);
@@ -222,6 +283,13 @@ fn url(options: &Options) -> &'static str {
     if options.tls.is_some() { "https://localhost" } else { "http://127.0.0.1" }
 }
 
+/// Types as the supervisor declares them, one job at a time of each.
+fn plain(types: &[(&str, u64)]) -> Vec<Value> {
+    let plain =
+        |(name, lease_ms): &(&str, u64)| json!({"type": name, "lane": 0, "slots": 1, "lease_ms": lease_ms});
+    types.iter().map(plain).collect()
+}
+
 fn serve(end: &WorkerEnd, handler: &Handler, stop: &AtomicBool) {
     end.start().unwrap();
     end.ready();
@@ -233,11 +301,16 @@ fn serve(end: &WorkerEnd, handler: &Handler, stop: &AtomicBool) {
                     return;
                 }
                 let outcome = match &reply {
-                    Reply::Complete => {
-                        OutcomeRef::Complete { variables: Some(b"{\"done\":true}"), result: None }
-                    }
+                    Reply::Complete => OutcomeRef::Complete {
+                        variables: Some(b"{\"done\":true}"),
+                        result: None,
+                        business_id: None,
+                    },
                     Reply::Fail(message) => {
                         OutcomeRef::Fail { message, retries: None, backoff_ms: None, variables: None }
+                    }
+                    Reply::FailNow(message) => {
+                        OutcomeRef::Fail { message, retries: None, backoff_ms: Some(0), variables: None }
                     }
                     Reply::Error(code) => OutcomeRef::Error { code, message: None, variables: None },
                 };

@@ -22,6 +22,7 @@ struct View<'a> {
     retries: i32,
     priority: i32,
     activations: u32,
+    leased: bool,
     worker: Option<&'a str>,
     until: Option<u64>,
     #[serde(serialize_with = "raw")]
@@ -60,6 +61,11 @@ pub(super) fn list(call: &Call<'_>) -> Result<Answer, Answer> {
     Ok(super::json(&json!({ "jobs": views })))
 }
 
+/// The same for the process that the engine runs in.
+pub(crate) fn shown(look: &Look<'_>) -> serde_json::Value {
+    serde_json::to_value(view(look)).unwrap_or_default()
+}
+
 fn view<'a>(look: &'a Look<'a>) -> View<'a> {
     View {
         key: look.key,
@@ -69,6 +75,7 @@ fn view<'a>(look: &'a Look<'a>) -> View<'a> {
         retries: look.retries,
         priority: look.priority,
         activations: look.activations,
+        leased: look.leased,
         worker: look.worker,
         until: look.until,
         variables: look.variables,

@@ -1,7 +1,7 @@
 //! The engine's own HTTP API beside Camunda's: adding and inspecting jobs, settings, faults, clock, account.
 
 mod control;
-mod inspect;
+pub(crate) mod inspect;
 mod jobs;
 
 use serde::Serialize;

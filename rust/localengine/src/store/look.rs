@@ -13,6 +13,8 @@ pub(crate) struct Look<'a> {
     pub(crate) retries: i32,
     pub(crate) priority: i32,
     pub(crate) activations: u32,
+    /// It was activated with a token once.
+    pub(crate) leased: bool,
     pub(crate) worker: Option<&'a str>,
     /// End of the lease or the back-off.
     pub(crate) until: Option<u64>,
@@ -76,6 +78,7 @@ impl Store {
             retries: ended.retries,
             priority: ended.blueprint.jobs.priority,
             activations: ended.activations,
+            leased: ended.leased,
             worker: ended.worker.as_deref(),
             until: None,
             variables: ended.variables.as_deref(),
@@ -95,6 +98,7 @@ fn live(key: u64, job: &Job) -> Look<'_> {
         retries: job.retries,
         priority: job.priority,
         activations: job.activations,
+        leased: job.leased,
         worker: job.batch.as_ref().map(|batch| &*batch.worker),
         until: matches!(job.state, State::Activated | State::BackingOff).then_some(job.until),
         variables: Some(job.variables()),
@@ -112,6 +116,7 @@ fn fresh(key: u64, blueprint: &Blueprint) -> Look<'_> {
         retries: blueprint.jobs.retries,
         priority: blueprint.jobs.priority,
         activations: 0,
+        leased: false,
         worker: None,
         until: None,
         variables: Some(&blueprint.jobs.variables),

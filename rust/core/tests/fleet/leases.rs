@@ -1,0 +1,152 @@
+//! Leases: renewed at half while the handler runs, respected when they are over, never sent to a stranger.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::rig::{Fleet, Reply, Worker};
+use jobfleet_localengine::{Dialect, Fault, FaultKind, NewJobs, Target};
+use serde_json::Value;
+
+const DIALECTS: [Dialect; 2] = [Dialect::V8_6, Dialect::V8_10];
+const COMMANDS: [Target; 4] = [Target::Complete, Target::Fail, Target::Error, Target::Update];
+
+/// A worker whose handlers wait for the gate, then end as `reply`; and how often one was entered.
+fn gated(fleet: &Fleet, reply: Reply) -> (Worker, Arc<AtomicBool>, Arc<AtomicU64>) {
+    let (gate, entered) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicU64::new(0)));
+    let (hold, count) = (Arc::clone(&gate), Arc::clone(&entered));
+    let worker = fleet.worker(move |_| {
+        count.fetch_add(1, Ordering::AcqRel);
+        while hold.load(Ordering::Acquire) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        reply.clone()
+    });
+    (worker, gate, entered)
+}
+
+fn counter(status: &Value, name: &str) -> u64 {
+    status["types"][0][name].as_u64().unwrap()
+}
+
+#[test]
+fn the_completion_of_finished_work_goes_out_late_and_once() {
+    let fleet = Fleet::new(Dialect::V8_6, &[("work", 400)]);
+    let (_worker, gate, entered) = gated(&fleet, Reply::Complete);
+    let (key, _) = fleet.engine.add_jobs(NewJobs::new("work", 1)).unwrap();
+    fleet.until("started", |_| entered.load(Ordering::Acquire) == 1);
+    // Renewals and polls get nowhere until the lease is over, and nobody else takes the job.
+    fleet.engine.set_faults(vec![Fault::new(FaultKind::Unauthorized).on([Target::Activate, Target::Update])]);
+    fleet.until_job(key, &["waiting"]);
+    gate.store(false, Ordering::Release);
+    let job = fleet.until_job(key, &["completed"]);
+    assert_eq!((&job["activations"], job["state"].as_str()), (&1.into(), Some("completed")));
+    fleet.until_status("counted", |status| counter(status, "completed") == 1);
+}
+
+#[test]
+fn a_failure_or_an_error_after_the_leases_end_is_not_sent() {
+    for dialect in DIALECTS {
+        for reply in [Reply::Fail("no".into()), Reply::Error("CODE".into())] {
+            let fleet = Fleet::new(dialect, &[("work", 400)]);
+            let (_worker, gate, entered) = gated(&fleet, reply);
+            let (key, _) = fleet.engine.add_jobs(NewJobs::new("work", 1)).unwrap();
+            fleet.until("started", |_| entered.load(Ordering::Acquire) == 1);
+            fleet
+                .engine
+                .set_faults(vec![Fault::new(FaultKind::Unauthorized).on([Target::Activate, Target::Update])]);
+            fleet.until_job(key, &["waiting"]);
+            gate.store(false, Ordering::Release);
+            fleet.until_status("dropped", |status| {
+                counter(status, "expired") == 1 && status["in_flight"] == 0
+            });
+            let account = fleet.account();
+            assert_eq!((&account["failed"], &account["errors_thrown"]), (&0.into(), &0.into()), "{account}");
+            assert_eq!(fleet.engine.job(key).unwrap()["retries"], 3);
+        }
+    }
+}
+
+#[test]
+fn jobs_that_cannot_start_before_half_their_lease_go_back_unstarted() {
+    for dialect in DIALECTS {
+        let fleet = Fleet::new(dialect, &[("work", 600)]);
+        let (_worker, gate, entered) = gated(&fleet, Reply::Complete);
+        gate.store(false, Ordering::Release);
+        fleet.add_jobs("work", 100);
+        fleet.until("known as short", |account| account["completed"] == 100);
+        gate.store(true, Ordering::Release);
+        fleet.add_jobs("work", 8);
+        fleet.until("the others went back", |account| account["handed_back"] == 7);
+        assert_eq!(entered.load(Ordering::Acquire), 101, "a job was started beside the one that runs");
+        gate.store(false, Ordering::Release);
+        let account = fleet.until("all done", |account| account["completed"] == 108);
+        assert_eq!(account["incidents"], 0, "{account}");
+        fleet.assert_clean();
+    }
+}
+
+#[test]
+fn a_renewal_refused_for_a_moment_is_tried_again() {
+    for dialect in DIALECTS {
+        let fleet = Fleet::new(dialect, &[("work", 600)]);
+        let (worker, gate, _) = gated(&fleet, Reply::Complete);
+        let faults = [FaultKind::Unavailable, FaultKind::ProxyNotFound, FaultKind::Unauthorized]
+            .map(|kind| Fault::new(kind).on([Target::Update]).times(1));
+        fleet.engine.set_faults(faults.to_vec());
+        let (key, _) = fleet.engine.add_jobs(NewJobs::new("work", 1)).unwrap();
+        let until = |job: Value| job["until"].as_u64().unwrap();
+        let first = until(fleet.until_job(key, &["activated"]));
+        fleet.until("renewed", |_| until(fleet.engine.job(key).unwrap()) >= first + 200);
+        assert!(!worker.was_cancelled());
+        gate.store(false, Ordering::Release);
+        assert_eq!(fleet.until_job(key, &["completed"])["activations"], 1);
+        fleet.assert_clean();
+    }
+}
+
+#[test]
+fn the_outcome_of_a_job_that_somebody_else_completed_is_dropped_in_silence() {
+    let fleet = Fleet::new(Dialect::V8_6, &[("work", 60_000)]);
+    let (_worker, gate, _) = gated(&fleet, Reply::Fail("no".into()));
+    let (key, _) = fleet.engine.add_jobs(NewJobs::new("work", 1)).unwrap();
+    fleet.until_status("running", |status| counter(status, "running") == 1);
+    fleet.post(&format!("/v2/jobs/{key}/completion"));
+    gate.store(false, Ordering::Release);
+    fleet.until_status("lost", |status| counter(status, "lost") == 1 && status["in_flight"] == 0);
+    assert_eq!(fleet.account()["failed"], 0);
+}
+
+#[test]
+fn the_leases_of_many_running_jobs_are_all_renewed() {
+    let fleet = Fleet::new(Dialect::V8_10, &[("work", 800)]);
+    let workers: Vec<_> = (0..12).map(|_| gated(&fleet, Reply::Complete)).collect();
+    let (first, last) = fleet.engine.add_jobs(NewJobs::new("work", 12)).unwrap();
+    fleet.until_status("all run", |status| counter(status, "running") == 12);
+    let ends = || (first..=last).map(|key| fleet.engine.job(key).unwrap()["until"].as_u64().unwrap());
+    let before = ends().max().unwrap();
+    fleet.until("two leases have passed", |_| ends().all(|end| end > before + 1_000));
+    workers.iter().for_each(|(_, gate, _)| gate.store(false, Ordering::Release));
+    fleet.until("all done", |account| account["completed"] == 12);
+    assert!(workers.iter().all(|(worker, ..)| !worker.was_cancelled()));
+    fleet.assert_clean();
+}
+
+#[test]
+fn a_silent_engine_costs_no_job_when_it_answers_again() {
+    let fleet = Fleet::with(
+        Dialect::V8_10,
+        &[("work", 20_000)],
+        serde_json::json!({"answer_limit_ms": 400, "hold_ms": 50}),
+    );
+    let _worker = fleet.worker(|_| Reply::Complete);
+    fleet.add_jobs("work", 20);
+    let hang = |kind| Fault::new(kind).on(COMMANDS).times(3);
+    let poll = Fault::new(FaultKind::HangBefore).on([Target::Activate]).times(2);
+    fleet.engine.set_faults(vec![hang(FaultKind::HangBefore), hang(FaultKind::HangAfter), poll]);
+    let account = fleet.until("all done", |account| account["completed"] == 20);
+    assert_eq!(account["failed"], 0, "{account}");
+    fleet.until_status("up", |status| status["engine"]["state"] == "up" && status["in_flight"] == 0);
+    assert_eq!(fleet.status()["types"][0]["completed"], 20);
+    fleet.assert_clean();
+}

@@ -1,0 +1,28 @@
+"""The task of listener.bpmn and the execution listener before it."""
+
+import os
+from typing import Any
+
+import msgspec
+from jobfleet import Job, JobError, handler
+
+PROCESS = os.environ["TEST_PROCESS"]
+
+
+class Fetched(msgspec.Struct, rename="camel"):
+    """Of all variables only these are fetched, and `absent` is none of them."""
+
+    wanted_one: int
+    absent: str = "absent"
+
+
+@handler(f"{PROCESS}-listen")
+def listen(job: Job[dict[str, Any]]) -> dict[str, object]:
+    if job.variables.get("throws"):
+        raise JobError("NOT_HERE", "listeners cannot")
+    return {"listened": job.key}
+
+
+@handler(f"{PROCESS}-work", tenants=["<default>"])
+def work(job: Job[Fetched]) -> dict[str, object]:
+    return {"wanted": job.variables.wanted_one, "absent": job.variables.absent, "tenant": job.tenant_id}
