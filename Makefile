@@ -13,7 +13,7 @@ rust_sources := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml C
 LOCK := ../$(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.10 \
   --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
-.PHONY: help build demo test check bench bench-quick lock clean
+.PHONY: help build demo test check bench bench-quick soak lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -43,6 +43,9 @@ bench: build ## the table of figures: the bare loop, jobfleet, the peers (a quar
 
 bench-quick: build ## the bare loop and jobfleet, without peers (a minute)
 	@$(BIN)/python -m bench quick
+
+soak: build ## a fleet at full load while everything around it breaks: two minutes, or MINUTES=30
+	@$(BIN)/python -m bench.soak --minutes $(or $(MINUTES),2) $(if $(SEED),--seed $(SEED))
 
 lock: $(STAMPS)/dependencies ## resolve the locked dependencies anew
 	cd requirements && $(LOCK) ../pyproject.toml --output-file run.txt

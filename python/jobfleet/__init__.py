@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from jobfleet.handlers.backoff import Backoff
     from jobfleet.handlers.completion import Completion
     from jobfleet.handlers.decorator import handler
-    from jobfleet.handlers.errors import JobError, JobFailure
+    from jobfleet.handlers.errors import JobError, JobFailure, TimeLimitExceeded
     from jobfleet.handlers.hooks import on_start, on_stop
     from jobfleet.handlers.job import Job
     from jobfleet.handlers.results import Activate, AdHocResult, Corrections, Denial
@@ -29,6 +29,7 @@ __all__ = [
     "JobError",
     "JobFailure",
     "State",
+    "TimeLimitExceeded",
     "UserTask",
     "handler",
     "on_start",
@@ -46,6 +47,7 @@ _HOMES = {
     "JobError": "errors",
     "JobFailure": "errors",
     "State": "state",
+    "TimeLimitExceeded": "errors",
     "UserTask": "usertask",
     "handler": "decorator",
     "on_start": "hooks",

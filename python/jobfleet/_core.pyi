@@ -64,6 +64,20 @@ class Core:
         started ones are handed back to the engine. Ends with the event `buried`.
         """
 
+    def shun_worker(self, worker_id: int, shunned: bool) -> None:
+        """Give this worker nothing while it does not move; what it has not started goes to others at once."""
+
+    def condemn_worker(self, worker_id: int, blameless: bool) -> None:
+        """Tell that the watchdog is about to kill this worker. Tell of the death with `worker_dead`, as of any other.
+
+        Jobs of it that are over their time limit fail with it and the others are innocent; where there are none, all
+        that run are suspects, unless the kill is `blameless`.
+        """
+
+    @property
+    def beats(self) -> int:
+        """How many looks the core's thread has taken at its workers and books: one in a second."""
+
     def stop_activation(self) -> None:
         """Start no more polls; hand back what waits and what held polls still bring. Ends with `drained`."""
 
@@ -178,6 +192,18 @@ class Link:
 
         The wake descriptor of a loop lane becomes readable when there is one.
         """
+
+    def wait_limit(self) -> tuple[int, int, int] | None:
+        """Wait without the GIL for the next job whose handler is over its limit: `(lane, number, limit_ms)`.
+
+        None once the link is gone.
+        """
+
+    def interrupt(self, lane: int, slot: int, number: int, thread: int, error: type[BaseException]) -> bool:
+        """Have CPython raise `error` in the thread with this ident, if `slot` still runs job `number`."""
+
+    def running(self, lane: int, slot: int) -> int | None:
+        """The number of the job that `slot` has taken and not settled."""
 
     @property
     def drained(self) -> bool:

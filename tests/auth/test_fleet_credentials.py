@@ -108,6 +108,8 @@ def test_rejected_client_is_told_in_one_sentence_and_mended_without_a_restart(
     told = fleet.wait_for_line("rejects the client 'payments' (HTTP 401)")
     assert told["level"] == "error"
     assert fleet.status()["fleet"]["credentials"]["state"] == "failing"
+    shown = jobfleet(tmp_path, "status", "--socket", str(fleet.socket)).stdout
+    assert "credentials oauth, client 'payments': failing" in shown
     fresh = tmp_path / "fresh"
     fresh.write_text(SECRET)
     os.replace(fresh, file)

@@ -46,6 +46,12 @@ def test_every_setting_can_be_given_in_the_environment() -> None:
         ("preload",): ("false", False),
         ("grace",): ("1m30s", Duration(90)),
         ("start_timeout",): ("250ms", Duration(0.25)),
+        ("time_limit",): ("30s", Duration(30)),
+        ("hard_time_limit",): ("40s", Duration(40)),
+        ("stalled_timeout",): ("0", Duration(0)),
+        ("stopped_timeout",): ("2m", Duration(120)),
+        ("poison_deaths",): ("5", 5),
+        ("deaths_cost_retries",): ("true", True),
         ("recycle_jobs",): ("500", 500),
         ("recycle_age",): ("12h", Duration(12 * 3600)),
         ("recycle_growth",): ("1GiB", ByteSize(2**30)),
@@ -100,6 +106,13 @@ def test_every_setting_can_be_given_in_the_environment() -> None:
     settings = load_settings({}, environ).settings
     for path, (_, expected) in samples.items():
         assert attrgetter(".".join(path))(settings) == expected
+
+
+def test_time_limits_of_a_pool_that_contradict_each_other_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "fleet.toml"
+    file.write_text('time_limit = "30s"\n[pools.mail]\nhandlers = ["mail.py"]\nhard_time_limit = "10s"\n')
+    with pytest.raises(SettingsError, match=r"pool `mail`: `hard_time_limit` \(10s\) must be longer"):
+        plan_pools(load_settings({}, {}, file).settings)
 
 
 def test_every_setting_is_described() -> None:

@@ -73,6 +73,23 @@ class FakeCore:
         self.calls.append(("worker_dead", worker_id, reason))
         self._links.pop(worker_id).close()
 
+    def shun_worker(self, worker_id: int, shunned: bool) -> None:
+        """Write it down."""
+        self.calls.append(("shun_worker", worker_id, shunned))
+
+    def condemn_worker(self, worker_id: int, blameless: bool) -> None:
+        """Write it down."""
+        self.calls.append(("condemn_worker", worker_id, blameless))
+
+    @property
+    def beats(self) -> int:
+        """It never looks."""
+        return 0
+
+    def set_authorization(self, value: str | None) -> None:
+        """Write it down, without the secret."""
+        self.calls.append(("set_authorization", value is not None))
+
     def stop_activation(self) -> None:
         """Write it down."""
         self.calls.append(("stop_activation",))

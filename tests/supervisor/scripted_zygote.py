@@ -62,6 +62,8 @@ def fork(script: list[str], order: dict[str, int], fds: list[int], control: sock
     """The answer to `fork`."""
     if "fork-fails-once" in script and count == 1:
         return json.dumps({"op": "fork_failed", "worker": order["worker"], "error": "no memory"}).encode()
+    if "stops-at-second-fork" in script and count == 2 and not os.path.exists(os.environ["MENDED"]):
+        os.kill(os.getpid(), signal.SIGSTOP)
     if "dies-at-second-fork" in script and count == 2 and not os.path.exists(os.environ["MENDED"]):
         os.kill(os.getpid(), signal.SIGKILL)
     pipe, end = os.pipe()

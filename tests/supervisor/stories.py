@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from jobfleet.auth.make import Credentials
 from jobfleet.config.engine_url import EngineAddress
 from jobfleet.config.load import Loaded as LoadedSettings
 from jobfleet.config.model import PoolPlan, Settings
@@ -139,6 +140,18 @@ class PoolStory:
     def overdue(self) -> None:
         self.pool.crew._start_overdue(self._worker())
 
+    def hard_limit(self) -> None:
+        self._worker().stop(Reason.OVERDUE)
+
+    def hangs(self) -> None:
+        self._worker().stop(Reason.HUNG)
+
+    def stalls(self) -> None:
+        self._worker().stop(Reason.GIL_STALLED)
+
+    def is_stopped(self) -> None:
+        self._worker().stop(Reason.STOPPED)
+
     def broken(self) -> None:
         self.pool.crew.broken(self._worker(), "no frame")
 
@@ -254,6 +267,7 @@ class FleetStory:
             settings=Settings(),
             plans=[PLAN],
             engine=EngineAddress("camunda", "http://127.0.0.1:1", None),
+            credentials=Credentials("none"),
             core=self.stage.core,
             log=self.log,
             notifier=Notifier({}),

@@ -45,6 +45,10 @@ def test_signals_go_to_the_supervisor_first() -> None:
     assert setting("KillMode") == "mixed"
 
 
+def test_its_watchdog_leaves_room_for_several_looks() -> None:
+    assert Duration.parse(setting("WatchdogSec")).s >= 10
+
+
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
 def test_systemd_accepts_it(tmp_path: Path) -> None:
     copy = tmp_path / "jobfleet@orders.service"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import socket
 import time
@@ -18,6 +20,18 @@ NOOP = """
 
     @handler("noop")
     def noop(job: Job) -> dict:
+        return {}
+"""
+
+
+WAITS = """
+    import os, time
+    from jobfleet import Job, handler
+
+    @handler("wait")
+    def wait(job: Job) -> dict:
+        print("started in", os.getpid(), flush=True)
+        time.sleep(3)
         return {}
 """
 
@@ -75,6 +89,32 @@ def test_manager_reads_that_the_engine_is_down(run_fleet: Callable[..., RunningF
         run_fleet(NOOP, *options, environ={"NOTIFY_SOCKET": address})
         while (told := manager.recv(4096).decode()) != "STATUS=running; the engine is down":
             assert told
+
+
+def test_watchdog_of_the_manager_is_fed_while_workers_move_and_not_while_all_are_stopped(
+    run_fleet: Callable[..., RunningFleet], tmp_path: Path
+) -> None:
+    address = str(tmp_path / "n")
+    with listen(address) as manager:
+        environ = {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "600000"}
+        fleet = run_fleet(WAITS, "--processes", "1", environ=environ).wait_running()
+        while manager.recv(4096) != b"WATCHDOG=1":
+            pass
+        fleet.push("wait")
+        pid = int(fleet.wait_for_line("started in")["message"].split()[-1])
+        os.kill(pid, signal.SIGSTOP)
+        told = fleet.wait_for_line("the service manager is not told that the fleet lives")["message"]
+        assert "no worker of any pool moves" in told
+        os.kill(pid, signal.SIGCONT)
+        fleet.wait_for_line("moves again")
+        manager.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while manager.recv(4096):
+                pass
+        manager.settimeout(DEADLINE_S)
+        while manager.recv(4096) != b"WATCHDOG=1":
+            pass
+        assert fleet.stop() == 0
 
 
 def test_nothing_is_told_without_a_manager() -> None:

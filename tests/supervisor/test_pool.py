@@ -91,6 +91,8 @@ def test_handlers_are_declared_once_and_every_index_is_forked(act: Act) -> None:
                         "slots": 1,
                         "lease_ms": 1000,
                         "fetch": None,
+                        "time_limit_ms": None,
+                        "hard_time_limit_ms": None,
                         "tenants": [],
                         "tenant_filter": "provided",
                         "hold_ms": None,
@@ -168,6 +170,19 @@ def test_worker_whose_zygote_dies_before_the_fork_is_asked_for_again(act: Act, t
         assert pool.crew.restarts == 0
 
     act(play, "dies-at-second-fork")
+
+
+def test_zygote_that_does_not_answer_is_killed_and_the_next_one_forks(
+    act: Act, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobfleet.supervisor.zygote._FORK_S", 0.1)
+
+    async def play(stage: Stage, pool: Pool) -> None:
+        await stage.until(lambda: any("has not answered for 0.1 s" in line for line in stage.log.lines))
+        (tmp_path / "mended").touch()
+        await staffed(stage, pool)
+
+    act(play, "stops-at-second-fork")
 
 
 def test_answers_of_a_zygote_that_died_since_still_count(act: Act) -> None:

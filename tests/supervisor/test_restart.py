@@ -54,6 +54,16 @@ def test_streak_without_end_stays_at_the_longest_pause() -> None:
     assert [backoff.died(0) for _ in range(2000)][-1] == LONGEST_PAUSE_S
 
 
+def test_death_that_was_a_jobs_fault_does_not_count() -> None:
+    policy = RestartPolicy(1, middle)
+    for _ in range(3 * DEATHS_WORKING):
+        policy.ready(0, 0)
+        assert policy.died(0, 1).opened is None
+        policy.forgive(0)
+    policy.ready(0, 0)
+    assert policy.died(0, 1).delay_s == 0
+
+
 def test_starts_that_fail_open_a_breaker_and_one_index_goes_on_trying() -> None:
     policy = RestartPolicy(4, middle)
     verdicts = [policy.died(index, 0) for index in range(START_FAILURES)]

@@ -55,6 +55,16 @@ WORKERS = [
     ("loaded grow forked overdue shrink", _W.STOPPING, _R.SCALED_DOWN),
     ("loaded forked overdue drain grace_over", _W.STOPPING, _R.GRACE_OVER),
     ("loaded forked overdue drain second_signal", _W.STOPPING, _R.SECOND_SIGNAL),
+    *[
+        (f"loaded forked {before} {word}", _W.STOPPING, reason)
+        for word, reason in [
+            ("hard_limit", _R.OVERDUE),
+            ("hangs", _R.HUNG),
+            ("stalls", _R.GIL_STALLED),
+            ("is_stopped", _R.STOPPED),
+        ]
+        for before in ("ready", "ready drain", "overdue")
+    ],
     ("loaded drain second_signal fork_failed", _W.DEAD, _R.FORK_FAILED),
     ("loaded drain second_signal fork_lost", _W.DEAD, _R.ZYGOTE_LOST),
 ]

@@ -88,10 +88,10 @@ HANDLERS = r'''
     def lies(job: Job) -> dict:
         """Frames that are well-formed and make no sense."""
         head = struct.pack("<HHQQ", 65535, 65535, 2**64 - 1, 2**64 - 1)
-        complete = head + b"\0\0\0"
+        complete = head + b"\0\0\0\0"
         lies = [
             frame(18, complete),
-            frame(18, struct.pack("<HHQQ", 0, 0, 2**64 - 1, 2**64 - 1) + b"\0\0\0"),
+            frame(18, struct.pack("<HHQQ", 0, 0, 2**64 - 1, 2**64 - 1) + b"\0\0\0\0"),
             frame(19, struct.pack("<BHQ", 255, 65535, 2**64 - 1) + b"no JSON"),
             frame(19, struct.pack("<BHQ", 0, 0, 0) + b"[1, 2]"),
             frame(19, struct.pack("<BHQ", 255, 0, 1) + b'{"message": 7, "source": {}, "level": null}'),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 from contextlib import ExitStack
@@ -77,3 +78,68 @@ def test_fleet_without_a_free_descriptor_recovers_when_there_are_some(run_fleet:
     engine.push("noop", 200)
     assert engine.wait_settled()["completed"] == 600
     assert fleet.stop() == 0
+
+
+def test_fleet_whose_log_cannot_be_written_goes_on(run_fleet: StartFleet, engine: Engine) -> None:
+    """A full disk: every write to the log fails with ENOSPC."""
+    full = os.open("/dev/full", os.O_WRONLY)
+    try:
+        fleet = run_fleet(FLOOD, "--processes", "2", output=full)
+        engine.push("flood", 5)
+        engine.push("noop", 500)
+        assert engine.wait_settled()["completed"] == 505
+        fleet.wait_ready(2)
+        fleet.signal(signal.SIGTERM)
+        assert fleet.wait_exit() == 0
+    finally:
+        os.close(full)
+
+
+NO_MEMORY = """
+    import errno, os
+    from pathlib import Path
+    from jobfleet import Job, handler
+
+    real = os.fork
+
+    def fork():
+        if Path("no-memory").exists():
+            raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+        return real()
+
+    # In the zygote, which imports this.
+    os.fork = fork
+
+    @handler("noop")
+    def noop(job: Job) -> dict:
+        return {}
+"""
+
+
+def test_fleet_that_has_no_memory_for_forks_says_so_and_recovers(run_fleet: StartFleet, engine: Engine) -> None:
+    fleet = run_fleet(NO_MEMORY, "--processes", "2").wait_running()
+    victim = fleet.wait_ready(2)[0]["pid"]
+    (fleet.folder / "no-memory").touch()
+    since = fleet.log_length
+    os.kill(victim, signal.SIGKILL)
+    told = fleet.wait_for_line("could not be forked", since)["message"]
+    assert "cannot fork: Cannot allocate memory" in told
+    engine.push("noop", 300)
+    assert engine.wait_settled()["completed"] == 300
+    (fleet.folder / "no-memory").unlink()
+    fleet.wait_ready(2)
+    assert fleet.stop() == 0
+
+
+def test_no_decision_reads_a_clock_that_can_jump() -> None:
+    """What anybody may set (CLOCK_REALTIME) is shown in logs and status, and decides nothing."""
+    shown = {"hub.py", "lifecycle.py", "log.py", "status.py", "fleet.py", "reload.py", "tables.py", "demo_view.py"}
+    # The times of files are of that clock, and so is a token's end in a file that outlives the host's uptime.
+    shown |= {"zygote.py", "cache.py", "client_credentials.py"}
+    root = Path(__file__).parents[2]
+    readers = {
+        path.name
+        for path in [*(root / "python").rglob("*.py"), *(root / "rust" / "core" / "src").rglob("*.rs")]
+        if re.search(r"\btime\.time\(|datetime\.now|SystemTime|ClockId::Realtime|Utc::now", path.read_text())
+    }
+    assert readers <= shown, readers - shown

@@ -75,6 +75,10 @@ class CoreEnd:
         """Say that the outcome of `job` is no longer wanted."""
         self._send(3, struct.pack("<HQ", *job) + reason.encode())
 
+    def limit(self, job: tuple[int, int], limit_ms: int) -> None:
+        """Say that the time of the handler of `job` is over."""
+        self._send(4, struct.pack("<HQQ", *job, limit_ms))
+
     def drain(self) -> None:
         """Say that nothing more comes."""
         self._send(2, b"")

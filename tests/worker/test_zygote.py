@@ -54,6 +54,8 @@ def test_loaded_tells_everything_about_the_handlers(load: Load, tmp_path: Path) 
             "hold_ms": None,
             "max_jobs": None,
             "max_bytes": None,
+            "time_limit_ms": None,
+            "hard_time_limit_ms": None,
         }
     ]
     assert (reply["lanes"], reply["notes"], reply["preload"]) == ([["main", 1]], [], True)

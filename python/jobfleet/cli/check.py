@@ -62,6 +62,7 @@ def check(
 
 
 def _check_pool(plan: "PoolPlan", pass_credentials: bool) -> bool:
+    from jobfleet.supervisor.inherit import inherit  # noqa: PLC0415
     from jobfleet.supervisor.loading import send_load  # noqa: PLC0415
     from jobfleet.supervisor.messages import Loaded, LoadFailed  # noqa: PLC0415
 
@@ -74,6 +75,7 @@ def _check_pool(plan: "PoolPlan", pass_credentials: bool) -> bool:
     spawned.close()
     _, status = os.waitpid(spawned.pid, 0)
     if isinstance(reply, Loaded):
+        inherit(reply, plan.defaults)
         _print_pool(plan, reply)
         if not pass_credentials:
             for sentence in secret_reads(handler.file for handler in reply.handlers):
@@ -115,7 +117,7 @@ def _print_pool(plan: "PoolPlan", loaded: "Loaded") -> None:
     for handler in loaded.handlers:
         fetched = "all" if handler.fetch is None else ", ".join(handler.fetch) or "none"
         place = f"{handler.file}:{handler.line}"
-        lease = f"{handler.lease_ms / 1000:g}s"
+        lease = f"{(handler.lease_ms or 0) / 1000:g}s"
         rows.append((handler.type, handler.name, handler.strategy, str(handler.slots), lease, fetched, place))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:

@@ -76,7 +76,7 @@ def _events(answer: httpx.Response) -> Iterator[dict[str, Any]]:
     try:
         for line in answer.iter_lines():
             yield msgspec.json.decode(line, type=dict[str, Any])
-    except httpx.RemoteProtocolError:
+    except (httpx.RemoteProtocolError, httpx.ReadError):
         # The fleet has ended.
         return
 

@@ -34,7 +34,7 @@ def processes_table(pool: PoolStatus) -> Table:
         table.add_row(
             str(process.index),
             str(process.pid or "-"),
-            state_text(process.state),
+            state_text(process.liveness if process.trouble else process.state),
             ago(process.since),
             f"{process.busy}/{process.slots}",
             f"{process.jobs:,}",
@@ -122,6 +122,13 @@ def _traffic(status: FleetStatus) -> RenderableType:
         text.append(f"  version {engine.version}")
     if engine.message:
         text.append(f"  {engine.message}", style="red")
+    credentials = status.fleet.credentials
+    text.append(f"\ncredentials {credentials.credentials}: ")
+    text.append(credentials.state, style="green" if credentials.state == "ok" else "red")
+    if credentials.expires_in_s is not None:
+        text.append(f", good for {max(0.0, credentials.expires_in_s):.0f} s")
+    if credentials.message:
+        text.append(f"  {credentials.message}", style="red")
     cap = "no cap" if permits.cap is None else f"cap {permits.cap}"
     text.append(f"\npermits {permits.state}: {permits.in_use} in use, {cap}, {permits.refusals} refusals")
     if permits.outcome_refusals:

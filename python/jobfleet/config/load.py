@@ -129,6 +129,7 @@ def plan_pools(settings: Settings) -> list[PoolPlan]:
 
 def _plan(name: str, pool: PoolSettings, settings: Settings) -> PoolPlan:
     processes = pool.processes or settings.processes
+    time_limit_ms, hard_time_limit_ms = _limits_ms(name, pool, settings)
     return PoolPlan(
         name=name,
         handlers=pool.handlers,
@@ -136,6 +137,10 @@ def _plan(name: str, pool: PoolSettings, settings: Settings) -> PoolPlan:
         slots=settings.slots if pool.slots is None else pool.slots,
         preload=settings.preload if pool.preload is None else pool.preload,
         start_timeout_s=(pool.start_timeout or settings.start_timeout).s,
+        time_limit_ms=time_limit_ms,
+        hard_time_limit_ms=hard_time_limit_ms,
+        stalled_timeout_s=(pool.stalled_timeout or settings.stalled_timeout).s,
+        stopped_timeout_s=(pool.stopped_timeout or settings.stopped_timeout).s,
         defaults=settings.defaults,
         recycle=Recycling(
             jobs=pool.recycle_jobs or settings.recycle_jobs,
@@ -143,6 +148,20 @@ def _plan(name: str, pool: PoolSettings, settings: Settings) -> PoolPlan:
             growth=pool.recycle_growth or settings.recycle_growth,
         ),
     )
+
+
+def _limits_ms(name: str, pool: PoolSettings, settings: Settings) -> tuple[int | None, int | None]:
+    """The pool's time limits in milliseconds. Raises `SettingsError` for a pair that cannot work."""
+    soft = settings.time_limit if pool.time_limit is None else pool.time_limit
+    hard = settings.hard_time_limit if pool.hard_time_limit is None else pool.hard_time_limit
+    if soft.ms and hard.ms and hard.ms <= soft.ms:
+        raise SettingsError(
+            [
+                f"pool `{name}`: `hard_time_limit` ({hard}) must be longer than `time_limit` ({soft}): handlers need "
+                "the time between them to stop by themselves"
+            ]
+        )
+    return soft.ms or None, hard.ms or None
 
 
 def _configured_file(environ: Mapping[str, str]) -> Path | None:

@@ -101,6 +101,18 @@ class PoolSettings(msgspec.Struct, frozen=True, kw_only=True):
         bool | None, Meta(description="Import handlers before the fork. Switch off for modules that cannot be forked.")
     ] = None
     start_timeout: Annotated[Duration | None, Meta(description="Time for a worker to become ready.")] = None
+    time_limit: Annotated[
+        Duration | None,
+        Meta(description="Run time after which a handler is told to stop, unless it has its own limit."),
+    ] = None
+    hard_time_limit: Annotated[
+        Duration | None,
+        Meta(description="Run time after which a worker is killed, unless its handler has its own limit."),
+    ] = None
+    stalled_timeout: Annotated[
+        Duration | None, Meta(description="Time after which a worker that hangs or holds the GIL is killed.")
+    ] = None
+    stopped_timeout: Annotated[Duration | None, Meta(description="Time after which a stopped worker is killed.")] = None
     recycle_jobs: Annotated[
         Jobs | None, Meta(description="Replace a worker after about this many jobs. Unset: never.")
     ] = None
@@ -132,6 +144,26 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     start_timeout: Annotated[
         Duration, Meta(description="Time for a worker to become ready, its on_start hooks included.")
     ] = Duration(60)
+    time_limit: Annotated[
+        Duration,
+        Meta(description="Run time after which a handler is told to stop, unless it has its own limit; 0: none."),
+    ] = Duration(0)
+    hard_time_limit: Annotated[
+        Duration,
+        Meta(description="Run time after which a worker is killed, unless its handler has its own limit; 0: none."),
+    ] = Duration(0)
+    stalled_timeout: Annotated[
+        Duration, Meta(description="Time after which a worker that hangs or holds the GIL is killed; 0: never.")
+    ] = Duration(300)
+    stopped_timeout: Annotated[
+        Duration, Meta(description="Time after which a stopped worker (SIGSTOP) is killed; 0: never.")
+    ] = Duration(60)
+    poison_deaths: Annotated[
+        int, Meta(ge=0, le=1000, description="The death of a worker that fails the job that ran alone in it; 0: none.")
+    ] = 3
+    deaths_cost_retries: Annotated[
+        bool, Meta(description="Charge the jobs that a worker ran one retry for every death of it.")
+    ] = False
     recycle_jobs: Annotated[
         Jobs | None, Meta(description="Replace a worker after about this many jobs. Unset: never.")
     ] = None
@@ -187,5 +219,9 @@ class PoolPlan(msgspec.Struct, frozen=True, kw_only=True):
     slots: int | None
     preload: bool
     start_timeout_s: float
+    time_limit_ms: int | None = None
+    hard_time_limit_ms: int | None = None
+    stalled_timeout_s: float = 300.0
+    stopped_timeout_s: float = 60.0
     defaults: HandlerDefaults = HandlerDefaults()
     recycle: Recycling = Recycling()

@@ -8,6 +8,7 @@ from jobfleet.handlers.backoff import DEFAULT_BACKOFF, Backoff, BackoffOption
 from jobfleet.handlers.duration import Duration, to_ms
 from jobfleet.handlers.errors import HandlerOptionError
 from jobfleet.handlers.job import Job
+from jobfleet.handlers.limits import limits_of
 from jobfleet.handlers.registry import REGISTRY, Options, Registration, Source
 from jobfleet.handlers.spec import Strategy, TenantFilter
 
@@ -29,6 +30,8 @@ _NAMES = (
     "strategy",
     "backoff",
     "retry_bad_data",
+    "time_limit",
+    "hard_time_limit",
 )
 
 
@@ -36,7 +39,7 @@ def handler(
     type: str,
     *,
     slots: int | None = None,
-    lease: Duration = 60.0,
+    lease: Duration | None = None,
     fetch: Sequence[str] | None = None,
     tenants: Sequence[str] | None = None,
     tenant_filter: TenantFilter | None = None,
@@ -45,12 +48,15 @@ def handler(
     strategy: Strategy | None = None,
     backoff: BackoffOption = DEFAULT_BACKOFF,
     retry_bad_data: bool = False,
+    time_limit: Duration | None = None,
+    hard_time_limit: Duration | None = None,
     **unknown: NoReturn,
 ) -> Callable[[Handler], Handler]:
     """Declare the decorated function as the handler of job type `type`. The function itself stays as it is.
 
     `slots`: how many jobs of this type run at once in one process; 1 for `def`, 64 for `async def`.
-    `lease`: for how long the engine reserves an activated job; it is renewed at half while the handler runs.
+    `lease`: for how long the engine reserves an activated job, by default the fleet's 60 s; it is renewed at half
+    while the handler runs.
     `fetch`: names of the variables to fetch, or `"all"`; by default those that the declared type names.
     `tenants`: the tenants whose jobs it gets, such as `["<default>", "red"]`; by default the fleet's.
     `tenant_filter`: `"assigned"` gets the jobs of every tenant that the engine's credentials belong to.
@@ -62,6 +68,11 @@ def handler(
     `retry_bad_data`: variables that do not fit the declared type, and results that cannot be encoded, fail the job
     with no retries left, since neither heals by trying again; True makes them cost one retry like any failure.
 
+    `time_limit`: after this run time `TimeLimitExceeded` is raised in a sync handler as soon as it runs Python code,
+    and an async one is cancelled; the job fails with the limit in its message.
+    `hard_time_limit`: after this run time the worker process writes its stacks and is killed; the job fails, other
+    jobs of the process are handed back. Both default to the pool's; 0 is no limit.
+
     Raises HandlerOptionError for an option that cannot work.
     """
     if unknown:
@@ -69,7 +80,7 @@ def handler(
     options = Options(
         type=_type(type),
         slots=_count("slots", slots),
-        lease_ms=_span_ms("lease", lease, SHORTEST_LEASE_MS),
+        lease_ms=None if lease is None else _span_ms("lease", lease, SHORTEST_LEASE_MS),
         fetch=_fetch(fetch),
         fetch_all=fetch == "all",
         tenants=_tenants(tenants),
@@ -79,6 +90,7 @@ def handler(
         strategy=_strategy(strategy),
         backoff=_backoff(backoff),
         retry_bad_data=_flag("retry_bad_data", retry_bad_data),
+        limits=limits_of(time_limit, hard_time_limit),
     )
 
     def register(function: Handler) -> Handler:

@@ -44,6 +44,24 @@ class JobError(Exception):
         return self.code if self.message is None else f"{self.code}: {self.message}"
 
 
+class TimeLimitExceeded(Exception):
+    """Raised inside of a handler that runs longer than its `time_limit`; catch it to clean up, then let it go on.
+
+    What a handler raises or returns afterwards is its outcome; unless it does either, the job fails with this.
+    """
+
+    limit_s: float = 0.0
+    """The limit, in seconds."""
+
+    @classmethod
+    def of(cls, limit_ms: int) -> "type[TimeLimitExceeded]":
+        """The class for one limit: CPython raises classes, not instances, in other threads."""
+        return type("TimeLimitExceeded", (cls,), {"limit_s": limit_ms / 1000, "__module__": cls.__module__})
+
+    def __str__(self) -> str:
+        return f"the handler ran longer than its time limit of {self.limit_s:g} s"
+
+
 class JobFailure(Exception):
     """Raise it to fail the job in exactly this way.
 

@@ -4,6 +4,8 @@ import os
 from typing import get_args
 
 from jobfleet.handlers.binding import Binding
+from jobfleet.handlers.errors import LoadError
+from jobfleet.handlers.limits import NO_LIMITS, Limits
 from jobfleet.handlers.registry import Registration
 from jobfleet.handlers.spec import HandlerSpec, Strategy
 
@@ -11,9 +13,9 @@ Lane = tuple[Strategy, int]
 
 
 def assign(
-    handlers: list[Registration], bindings: list[Binding], ceiling: int | None
+    handlers: list[Registration], bindings: list[Binding], ceiling: int | None, default: Limits = NO_LIMITS
 ) -> tuple[list[Lane], list[HandlerSpec], list[str]]:
-    """The lanes in their fixed order, the specs in type-index order, and notes for the operator."""
+    """The lanes in their fixed order, the specs in type-index order, and notes for the operator. Raises LoadError."""
     lanes = _lanes(bindings, ceiling)
     place = {kind: index for index, (kind, _) in enumerate(lanes)}
     specs: list[HandlerSpec] = []
@@ -23,6 +25,7 @@ def assign(
         slots = min(binding.slots, lanes[place[binding.strategy]][1])
         if options.slots is not None and slots < options.slots:
             notes.append(f"{options.type}: {slots} of its {options.slots} slots, the ceiling for one process")
+        limits = _limits(registration, default)
         specs.append(
             HandlerSpec(
                 type=options.type,
@@ -38,9 +41,23 @@ def assign(
                 tenant_filter=options.tenant_filter,
                 hold_ms=options.hold_ms,
                 max_jobs=options.max_jobs,
+                time_limit_ms=limits.soft_ms,
+                hard_time_limit_ms=limits.hard_ms,
             )
         )
     return lanes, specs, notes
+
+
+def _limits(registration: Registration, default: Limits) -> Limits:
+    try:
+        return registration.options.limits.over(default)
+    except ValueError as wrong:
+        source = registration.source
+        raise LoadError(
+            f"{source.file}:{source.line}: handler {source.name}: with the pool's limits, {wrong}",
+            path=source.file,
+            line=source.line,
+        ) from None
 
 
 def _lanes(bindings: list[Binding], ceiling: int | None) -> list[Lane]:

@@ -11,6 +11,7 @@ from jobfleet.handlers.errors import LoadError
 from jobfleet.handlers.explain import explain_import
 from jobfleet.handlers.finder import FINDER
 from jobfleet.handlers.lanes import assign
+from jobfleet.handlers.limits import NO_LIMITS, Limits
 from jobfleet.handlers.registry import REGISTRY, Hook, Registration, Source
 from jobfleet.handlers.spec import HandlerSpec, Strategy
 from jobfleet.handlers.targets import Target, resolve, search
@@ -34,10 +35,11 @@ class Loaded:
     on_stop: list[Hook] = field(default_factory=list, repr=False)
 
 
-def load(paths: Sequence[str], slots: int | None = None) -> Loaded:
+def load(paths: Sequence[str], slots: int | None = None, limits: Limits = NO_LIMITS) -> Loaded:
     """Import `paths` (files, folders, dotted modules) and describe the handlers that they define.
 
-    `slots` is the ceiling per process for the threads and loop lanes. Raises `LoadError`. Modules stay imported, and
+    `slots` is the ceiling per process for the threads and loop lanes, `limits` are those of handlers that say nothing
+    about them. Raises `LoadError`. Modules stay imported, and
     their handlers count again when they are asked for again. See `jobfleet.handlers.targets` for what a path may be.
     """
     if not paths:
@@ -54,7 +56,7 @@ def load(paths: Sequence[str], slots: int | None = None) -> Loaded:
     handlers = _wanted_handlers(REGISTRY.handlers, marks[0], modules)
     _refuse_doubles(handlers)
     bindings = [bind(registration) for registration in handlers]
-    lanes, specs, notes = assign(handlers, bindings, slots)
+    lanes, specs, notes = assign(handlers, bindings, slots, limits)
     return Loaded(
         handlers=specs,
         lanes=lanes,

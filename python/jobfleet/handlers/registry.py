@@ -8,6 +8,7 @@ from types import CodeType
 from typing import Any
 
 from jobfleet.handlers.backoff import DEFAULT_BACKOFF, BackoffOption
+from jobfleet.handlers.limits import NO_LIMITS, Limits
 from jobfleet.handlers.spec import Strategy, TenantFilter
 
 
@@ -17,7 +18,7 @@ class Options:
 
     type: str
     slots: int | None = None
-    lease_ms: int = 60_000
+    lease_ms: int | None = None
     fetch: tuple[str, ...] | None = None
     """Variables to fetch; None derives them from the declared type."""
     fetch_all: bool = False
@@ -28,6 +29,7 @@ class Options:
     strategy: Strategy | None = None
     backoff: BackoffOption = DEFAULT_BACKOFF
     retry_bad_data: bool = False
+    limits: Limits = NO_LIMITS
 
 
 @dataclass(frozen=True)

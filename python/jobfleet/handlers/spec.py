@@ -27,7 +27,8 @@ class HandlerSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Index into `Loaded.lanes`."""
     slots: int
     """How many jobs of this type may run at once inside one process."""
-    lease_ms: int
+    lease_ms: int | None
+    """None takes the fleet's."""
     fetch: list[str] | None
     """Names of the variables to fetch; None fetches all."""
     tenants: list[str] | None = None
@@ -40,3 +41,7 @@ class HandlerSpec(msgspec.Struct, frozen=True, kw_only=True):
     """The most jobs of this type that the fleet holds at once; None takes the fleet's."""
     max_bytes: int | None = None
     """Bound on the bytes of one activation; None takes the fleet's."""
+    time_limit_ms: int | None = None
+    """Run time after which the handler is told to stop."""
+    hard_time_limit_ms: int | None = None
+    """Run time after which its process is killed."""

@@ -25,6 +25,10 @@ class CoreLike(Protocol):
     def add_worker(self, pool_id: int) -> tuple[int, int, int]: ...
     def drain_worker(self, worker_id: int) -> None: ...
     def worker_dead(self, worker_id: int, reason: str) -> None: ...
+    def shun_worker(self, worker_id: int, shunned: bool) -> None: ...
+    def condemn_worker(self, worker_id: int, blameless: bool) -> None: ...
+    @property
+    def beats(self) -> int: ...
     def set_authorization(self, value: str | None) -> None: ...
     def stop_activation(self) -> None: ...
     def give_up(self, reason: str) -> None: ...
@@ -123,6 +127,21 @@ class Permits(msgspec.Struct, kw_only=True):
     outcome_refusals: int = 0
 
 
+class SlotAudit(msgspec.Struct, kw_only=True):
+    """How often permits, slots and ledger were compared, and what came of it."""
+
+    checks: int = 0
+    disagreements: int = 0
+    mended: int = 0
+
+
+class PoisonStatus(msgspec.Struct, kw_only=True):
+    """Jobs that ran while a worker died."""
+
+    suspects: int = 0
+    convicted: int = 0
+
+
 class Counters(msgspec.Struct, kw_only=True):
     """Sums over all job types that the fleet ever had."""
 
@@ -144,10 +163,13 @@ class CoreStatus(msgspec.Struct, kw_only=True):
     totals: Counters = msgspec.field(default_factory=Counters)
     workers: list[WorkerStatus] = []
     permits: Permits = msgspec.field(default_factory=Permits)
+    generations: int = 0
     in_flight: int = 0
     held_polls: int = 0
     activating: bool = False
     link_errors: int = 0
+    slot_audit: SlotAudit = msgspec.field(default_factory=SlotAudit)
+    poison: PoisonStatus = msgspec.field(default_factory=PoisonStatus)
 
 
 read_status: Final = msgspec.json.Decoder(CoreStatus).decode
@@ -175,6 +197,8 @@ def core_settings(settings: Settings, engine: EngineAddress, host: str, credenti
         "backpressure": settings.engine.backpressure,
         "fencing": settings.engine.fencing,
         "poll_jitter_ms": settings.engine.poll_jitter.ms,
+        "poison_deaths": settings.poison_deaths,
+        "deaths_cost_retries": settings.deaths_cost_retries,
     }
     return msgspec.json.encode(document)
 
@@ -192,6 +216,8 @@ def pool_spec(name: str, generation: int, loaded: Loaded, standby: bool = False)
             "tenant_filter": handler.tenant_filter or "provided",
             "hold_ms": handler.hold_ms,
             "max_jobs": handler.max_jobs,
+            "time_limit_ms": handler.time_limit_ms,
+            "hard_time_limit_ms": handler.hard_time_limit_ms,
         }
         for handler in loaded.handlers
     ]

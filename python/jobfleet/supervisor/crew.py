@@ -248,6 +248,16 @@ class Crew:
         self._teller.say(Level.ERROR, f"worker {record.index} is killed: {error}", pid=record.pid)
         record.stop(Reason.BROKEN_LINK)
 
+    def forgive(self, record: Worker) -> None:
+        """Its death was one job's fault: it is replaced at once, and counts for no breaker."""
+        self._policy.forgive(record.index)
+        timer = self._timers.pop(record.index, None)
+        if timer is not None and not self.is_broken:
+            timer.cancel()
+            self._want(record.index)
+        elif timer is not None:
+            self._timers[record.index] = timer
+
     # -- inside
 
     def _has_room(self) -> bool:
@@ -310,13 +320,16 @@ class Crew:
         who = f"worker process {record.pid}" if record.pid else "a worker process"
         why = f": {record.error}" if record.error else ""
         jobs = self._jobs_done(record)
+        # What it was stopped for says more than that it is dead.
+        cause = record.life.reason if record.state is WorkerState.STOPPING else None
         self.last_words = record.error or f"{who} {how}"
         self._bury(record, Reason.LEFT if left else Reason.DIED, f"{who} {how}{why}")
         if not record.is_dismissed:
             self._replace(record.index, jobs)
         if not left:
             self._teller.say(Level.WARNING, f"worker {record.index} {how}", pid=record.pid, error=record.error)
-        self._publish("worker_died", record, reason=str(how))
+        cause = cause or record.life.reason or Reason.DIED
+        self._publish("worker_died", record, reason=str(how), cause=cause.name.lower())
 
     def _bury(self, record: Worker, reason: Reason, what: str) -> None:
         """A worker is dead, or was never born: its jobs go on without it."""

@@ -13,6 +13,7 @@ from jobfleet.supervisor import messages
 from jobfleet.supervisor.log import Level
 from jobfleet.supervisor.pool import Pool
 from jobfleet.supervisor.surroundings import Surroundings
+from jobfleet.supervisor.watchdog import Watchdog
 from jobfleet.supervisor.worker import Worker
 
 # Keys of jobs that one line of the log may name.
@@ -43,6 +44,7 @@ class CoreEvents:
         self._records_dropped = 0
         self._is_recording = False
         self.engine_state = "unknown"
+        self.watchdog = Watchdog(around, self._find)
 
     def take(self) -> None:
         """Hear everything that waits; records of handlers last and little by little, since they can come in floods."""
@@ -102,10 +104,26 @@ class CoreEvents:
             self._hub.publish("job_rejected", type=event.type, key=event.key, message=event.message)
         elif isinstance(event, messages.Polls):
             self._polls(event)
+        elif isinstance(event, messages.Suspects | messages.Overdue | messages.JobConvicted | messages.Disagreement):
+            self._trouble(event)
         elif isinstance(event, messages.Dropped):
             self._log.warning(f"{event.count} log records of handlers were dropped: more than the fleet takes")
         else:
             self._worker_event(event)
+
+    def _trouble(
+        self, event: messages.Suspects | messages.Overdue | messages.JobConvicted | messages.Disagreement
+    ) -> None:
+        if isinstance(event, messages.Suspects):
+            self.watchdog.look(event.workers)
+        elif isinstance(event, messages.Overdue):
+            self.watchdog.overdue(event)
+        elif isinstance(event, messages.JobConvicted):
+            self._log.error(f"job {event.key} is failed for good: {event.message}", type=event.type, key=event.key)
+            self._hub.publish("job_convicted", type=event.type, key=event.key, message=event.message)
+        else:
+            self._log.error(f"a defect of jobfleet, mended: {event.what}")
+            self._hub.publish("slot_audit", what=event.what)
 
     def _worker_event(
         self,
@@ -128,6 +146,12 @@ class CoreEvents:
             if record is not None:
                 return pool, record
         return None, None
+
+    def _forgive(self, worker: int) -> None:
+        for pool in self._pools:
+            record = pool.crew.recall(worker)
+            if record is not None:
+                pool.crew.forgive(record)
 
     def _record(self, event: messages.Log) -> None:
         known = (pool.crew.recall(event.worker) for pool in self._pools)
@@ -155,11 +179,15 @@ class CoreEvents:
         self._hub.publish("polls", type=event.type, refused=event.refused, message=event.message)
 
     def _buried(self, event: messages.Buried) -> None:
-        if event.settled or event.requeued or event.handed_back:
+        self.watchdog.forget(event.worker)
+        if event.blamed:
+            self._forgive(event.worker)
+        if event.settled or event.requeued or event.handed_back or event.failed:
             keys = [str(job.key) for job in event.jobs[:_KEYS_SHOWN]]
             self._log.info(
                 f"{event.reason}: of its jobs {event.settled} settled, "
-                f"{event.requeued} for other workers, {event.handed_back} handed back",
+                f"{event.requeued} for other workers, {event.handed_back} handed back"
+                + (f", {event.failed} failed" if event.failed else ""),
                 keys=keys or None,
             )
         jobs = msgspec.to_builtins(event.jobs)
@@ -170,5 +198,6 @@ class CoreEvents:
             settled=event.settled,
             requeued=event.requeued,
             handed_back=event.handed_back,
+            failed=event.failed,
             jobs=jobs,
         )

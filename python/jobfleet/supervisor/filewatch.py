@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from jobfleet.supervisor.pools import Pools
+from jobfleet.worker.sources import fingerprint
 
 # Looked at this often; a change is acted upon when the next look finds no further one.
 _TICK_S: Final = 0.25
@@ -39,6 +40,10 @@ class FileWatch:
         """Look from now on."""
         self._seen = self._told = self._look()
         self._timer = self._loop.call_later(_TICK_S, self._tick)
+        loaded = [pool.handlers for pool in self._pools.current.values() if pool.handlers is not None]
+        if any(fingerprint(handlers.files) != handlers.fingerprint for handlers in loaded):
+            # Between the import and the first look.
+            self._loop.call_soon(self._changed, "a source file has changed since it was loaded")
 
     def stop(self) -> None:
         """Look no more."""

@@ -24,6 +24,7 @@ from jobfleet.supervisor.drain import Drain
 from jobfleet.supervisor.events import CoreEvents
 from jobfleet.supervisor.exits import ExitCode
 from jobfleet.supervisor.filewatch import FileWatch
+from jobfleet.supervisor.heartbeat import Heartbeat
 from jobfleet.supervisor.hub import Hub
 from jobfleet.supervisor.lifecycle import FLEET_TRANSITIONS, FleetState, LifeCycle, PoolState, Reason
 from jobfleet.supervisor.log import Log
@@ -101,6 +102,8 @@ class Fleet:
         self._watch = FileWatch(self.pools, setup.settings_files, self._loop, self._reload)
         self._recycler = Recycler(self.pools, lambda: read_status(core.status()), self._loop)
         self._told = "running"
+        is_stuck = self.events.watchdog.is_stuck
+        self._heartbeat = Heartbeat(core, setup.notifier, self.pools, is_stuck, log)
 
     async def run(self, spawned: list[Spawned]) -> ExitCode:
         """Run until drained. `spawned` are the pools' zygotes, asked to load already."""
@@ -108,6 +111,7 @@ class Fleet:
         self._watch_signals()
         self._loop.add_reader(self.core.event_fd, self.events.take)
         self.core.start()
+        self._heartbeat.start(self._loop)
         self.keeper.start()
         for pool, zygote in zip(list(self.pools), spawned, strict=True):
             pool.start(zygote)

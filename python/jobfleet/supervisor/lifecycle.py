@@ -52,6 +52,10 @@ class Reason(enum.Enum):
     FORK_FAILED = "could not be forked"
     ZYGOTE_LOST = "its zygote died before the fork"
     BROKEN_LINK = "sent a malformed frame"
+    OVERDUE = "a job ran over its hard time limit"
+    HUNG = "hung for too long"
+    GIL_STALLED = "its interpreter stood still for too long"
+    STOPPED = "stopped for too long"
     DIED = "died"
     DRAIN = "told to drain"
     RETIRED = "a new generation took its place"
@@ -73,6 +77,9 @@ class Reason(enum.Enum):
     SETTLED = "every pool has started or told why not"
     DRAINED = "drained"
 
+
+KILLS: Final = (Reason.OVERDUE, Reason.HUNG, Reason.GIL_STALLED, Reason.STOPPED)
+"""Why the watchdog kills a worker."""
 
 _W = WorkerState
 _P = PoolState
@@ -111,6 +118,7 @@ WORKER_TRANSITIONS: Final[Mapping[tuple[WorkerState, Reason], WorkerState]] = {
     (_W.DRAINING, _R.SECOND_SIGNAL): _W.STOPPING,
     (_W.DRAINING, _R.LEFT): _W.DEAD,
     (_W.DRAINING, _R.DIED): _W.DEAD,
+    **{(state, reason): _W.STOPPING for state in (_W.READY, _W.DRAINING, _W.STOPPING) for reason in KILLS},
     # What was on its way when it was killed.
     (_W.STOPPING, _R.CAME_UP): _W.STOPPING,
     (_W.STOPPING, _R.START_FAILED): _W.STOPPING,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from jobfleet.config.model import PoolPlan
-from jobfleet.supervisor.messages import Load, encode
+from jobfleet.supervisor.messages import Limits, Load, encode
 from jobfleet.supervisor.spawn import Spawned
 
 
@@ -18,5 +18,6 @@ def send_load(spawned: Spawned, plan: PoolPlan, generation: int = 1) -> None:
         slots=plan.slots,
         preload=plan.preload,
         supervisor_pid=os.getpid(),
+        limits=Limits(soft_ms=plan.time_limit_ms, hard_ms=plan.hard_time_limit_ms),
     )
     spawned.control.send(encode(request))

@@ -17,13 +17,22 @@ class HandlerSpec(msgspec.Struct, kw_only=True):
     strategy: str
     lane: int
     slots: int
-    lease_ms: int
+    lease_ms: int | None = None
     fetch: list[str] | None = None
     tenants: list[str] | None = None
     tenant_filter: str | None = None
     hold_ms: int | None = None
     max_jobs: int | None = None
     max_bytes: int | None = None
+    time_limit_ms: int | None = None
+    hard_time_limit_ms: int | None = None
+
+
+class Limits(msgspec.Struct, kw_only=True):
+    """Time limits of handlers that say nothing about theirs."""
+
+    soft_ms: int | None = None
+    hard_ms: int | None = None
 
 
 class Load(msgspec.Struct, tag_field="op", tag="load", kw_only=True):
@@ -35,6 +44,7 @@ class Load(msgspec.Struct, tag_field="op", tag="load", kw_only=True):
     slots: int | None
     preload: bool
     supervisor_pid: int
+    limits: Limits = msgspec.field(default_factory=Limits)
 
 
 class Fork(msgspec.Struct, tag_field="op", tag="fork"):
@@ -126,7 +136,59 @@ class Buried(msgspec.Struct, tag_field="event", tag="buried"):
     settled: int = 0
     requeued: int = 0
     handed_back: int = 0
+    failed: int = 0
+    """Jobs that were failed: for a time limit, or as poison."""
+    blamed: bool = False
+    """Whether a job is to blame and not the pool."""
     jobs: list[JobRef] = []
+
+
+class OverLimit(msgspec.Struct):
+    """A job that runs for longer than its time limit."""
+
+    type: str
+    key: str | int
+    limit_ms: int
+    ran_ms: int
+
+
+class Overdue(msgspec.Struct, tag_field="event", tag="overdue"):
+    """A job is over its hard time limit: its worker must be killed."""
+
+    worker: int
+    over: OverLimit
+
+
+class Suspicion(msgspec.Struct, kw_only=True):
+    """A worker that has work and does not move, as far as its flight recorder tells."""
+
+    worker: int
+    quiet_ms: int = 0
+    running: int = 0
+    slots: int = 1
+    starved: bool = False
+    """A lane has room, and does not start the jobs that wait for it."""
+    over: list[OverLimit] = []
+
+
+class Suspects(msgspec.Struct, tag_field="event", tag="suspects"):
+    """All such workers: each second while there are any, and once an empty list after that."""
+
+    workers: list[Suspicion]
+
+
+class JobConvicted(msgspec.Struct, tag_field="event", tag="job_convicted"):
+    """A job that kills its worker again and again was failed with no retries left."""
+
+    type: str
+    key: str | int
+    message: str
+
+
+class Disagreement(msgspec.Struct, tag_field="event", tag="disagreement"):
+    """The core's books disagreed; it has mended them."""
+
+    what: str
 
 
 class Log(msgspec.Struct, tag_field="event", tag="log"):
@@ -199,6 +261,10 @@ Event = (
     | Unauthorized
     | JobRejected
     | Polls
+    | JobConvicted
+    | Overdue
+    | Suspects
+    | Disagreement
     | Dropped
 )
 read_event: Final = msgspec.json.Decoder(Event).decode

@@ -56,6 +56,10 @@ def _fleet(status: FleetStatus) -> Iterable[Metric]:
     yield CounterMetricFamily(
         "jobfleet_outcome_refusals", "Outcomes that the engine pushed back.", status.permits.outcome_refusals
     )
+    reloads = CounterMetricFamily("jobfleet_reloads", "Reloads by outcome.", labels=["outcome"])
+    for outcome, count in status.reloads.items():
+        reloads.add_metric([outcome], count)
+    yield reloads
     yield CounterMetricFamily("jobfleet_link_errors", "Malformed frames of workers.", status.totals.link_errors)
 
 
@@ -73,6 +77,7 @@ def _credentials(status: AuthStatus) -> Iterable[Metric]:
 
 def _processes(status: FleetStatus) -> Iterable[Metric]:
     ready = GaugeMetricFamily("jobfleet_pool_ready", "Whether a pool works; 0 when degraded.", labels=["pool"])
+    generations = GaugeMetricFamily("jobfleet_pool_generation", "Counts up with each reload.", labels=["pool"])
     restarts = CounterMetricFamily("jobfleet_restarts", "Workers that were replaced.", labels=["pool"])
     states = GaugeMetricFamily("jobfleet_processes", "Worker processes by state.", labels=["pool", "state"])
     slots = GaugeMetricFamily("jobfleet_slots_busy", "Slots that run a job.", labels=["pool", "index"])
@@ -80,6 +85,7 @@ def _processes(status: FleetStatus) -> Iterable[Metric]:
     memory = GaugeMetricFamily("jobfleet_process_memory_bytes", "Memory of a worker.", labels=["pool", "index"])
     for pool in status.pools:
         ready.add_metric([pool.name], float(pool.state == "ready"))
+        generations.add_metric([pool.name], pool.generation)
         restarts.add_metric([pool.name], pool.restarts)
         for state in sorted({process.state for process in pool.processes}):
             states.add_metric([pool.name, state], sum(process.state == state for process in pool.processes))
@@ -88,7 +94,7 @@ def _processes(status: FleetStatus) -> Iterable[Metric]:
             slots.add_metric(labels, process.busy)
             jobs.add_metric(labels, process.jobs)
             memory.add_metric(labels, process.memory_bytes)
-    yield from (ready, restarts, states, slots, jobs, memory)
+    yield from (ready, generations, restarts, states, slots, jobs, memory)
 
 
 def _types(types: list[TypeStatus]) -> Iterable[Metric]:

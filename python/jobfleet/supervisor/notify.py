@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import time
 from collections.abc import Mapping
@@ -19,6 +20,8 @@ class Notifier:
         if self._address:
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
             self._socket.setblocking(False)
+        self.watchdog_s = _watchdog_s(environ)
+        """How often the manager wants to be told that the service lives, in seconds; None if it does not."""
 
     def ready(self, status: str) -> None:
         """The fleet has started."""
@@ -36,6 +39,10 @@ class Notifier:
         """What the fleet does now, in one line."""
         self._send(f"STATUS={status}")
 
+    def alive(self) -> None:
+        """The service works; without this word in time the manager ends it."""
+        self._send("WATCHDOG=1")
+
     def close(self) -> None:
         """Close the socket."""
         if self._socket is not None:
@@ -47,3 +54,11 @@ class Notifier:
             # A service manager that is gone or full must not stop the fleet.
             with contextlib.suppress(OSError):
                 self._socket.sendto(message.encode(), self._address)
+
+
+def _watchdog_s(environ: Mapping[str, str]) -> float | None:
+    """`WATCHDOG_USEC`, if it is meant for this process (`WATCHDOG_PID`)."""
+    pid, limit = environ.get("WATCHDOG_PID", ""), environ.get("WATCHDOG_USEC", "")
+    if not limit.isdigit() or int(limit) == 0 or (pid and pid != str(os.getpid())):
+        return None
+    return int(limit) / 1e6

@@ -13,6 +13,7 @@ from jobfleet.supervisor.claims import claim_types
 from jobfleet.supervisor.core import pool_spec
 from jobfleet.supervisor.crew import Crew
 from jobfleet.supervisor.departure import Departure
+from jobfleet.supervisor.inherit import inherit
 from jobfleet.supervisor.keeper import ZygoteKeeper
 from jobfleet.supervisor.lifecycle import POOL_TRANSITIONS, LifeCycle, PoolState, Reason
 from jobfleet.supervisor.log import Level
@@ -22,9 +23,11 @@ from jobfleet.supervisor.restart import START_FAILURES
 from jobfleet.supervisor.spawn import Spawned
 from jobfleet.supervisor.surroundings import Surroundings, Teller
 from jobfleet.supervisor.worker import Worker
+from jobfleet.worker.sources import fingerprint
 
 # Workers of a generation on trial start beside ones that work: they get half of the processors at most.
 _START_BESIDE: Final = max(1, len(os.sched_getaffinity(0)) // 2)
+_CHANGED: Final = "its handlers have changed on disk"
 # Nobody waits for what a failed trial leaves behind; its stop hooks get this long.
 _ABANDON_S: Final = 5.0
 
@@ -189,6 +192,7 @@ class Pool:
         """The handlers are imported: declare them to the core once, then fork."""
         if self.is_draining:
             return
+        inherit(reply, self.plan.defaults)
         if self.handlers is not None and not _same(reply, self.handlers):
             self._changed_on_disk()
             return
@@ -260,8 +264,12 @@ class Pool:
             self._degrade(reason, why)
 
     def crew_failed(self, error: str) -> None:
-        """A worker cannot start."""
-        self._fails(LoadFailed(error=error))
+        """A worker cannot start. Where workers import for themselves, that may be because the files have changed."""
+        handlers = self.handlers
+        if self._fails(LoadFailed(error=error)) or handlers is None or handlers.preload or self.is_draining:
+            return
+        if fingerprint(handlers.files) != handlers.fingerprint:
+            self._around.renew(self.plan.name, _CHANGED)
 
     def crew_changed(self) -> None:
         """A worker is gone."""
@@ -305,7 +313,7 @@ class Pool:
         self.crew.use(None)
         self._keeper.quit()
         self._judge()
-        self._around.renew(self.plan.name, "its handlers have changed on disk")
+        self._around.renew(self.plan.name, _CHANGED)
 
     def _leave(self, reason: Reason) -> bool:
         if self.is_draining:

@@ -55,6 +55,12 @@ class Child:
                 # Nobody else gets its pid before it is reaped here.
                 os.kill(self.pid, signal.SIGKILL)
 
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal that the process may survive."""
+        if not self._is_reaped and self.pidfd >= 0:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self.pidfd, number)
+
     def reaped(self) -> None:
         """Its pid may be another process's from now on."""
         self._is_reaped = True

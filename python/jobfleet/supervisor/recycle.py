@@ -109,12 +109,12 @@ class Recycler:
 
     def _recycle(self, pool: Pool, jobs: dict[int, int]) -> None:
         """Replace the most worn worker of a pool, if it is due and no other is being replaced."""
-        now = time.time()
+        now = time.monotonic()
         for worker in pool.crew:
             if worker.state is not WorkerState.READY or worker.is_dismissed:
                 continue
             share = self._shares.setdefault(worker.id, self._random())
-            wear = Wear(jobs.get(worker.id, 0), now - worker.life.since, self._memory.grown(worker.id))
+            wear = Wear(jobs.get(worker.id, 0), now - worker.requested_at, self._memory.grown(worker.id))
             why = worn(pool.plan.recycle, wear, share)
             if why is not None and pool.recycle(worker, why, has_memory=_has_memory(worker.pid)):
                 del self._shares[worker.id]

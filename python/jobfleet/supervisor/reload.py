@@ -65,6 +65,7 @@ class Reloader:
         self._trials: dict[str, Pool] = {}
         self._kept: dict[str, Pool] = {}
         self.last: ReloadOutcome | None = None
+        self.counts = {"done": 0, "failed": 0}
 
     @property
     def present(self) -> ReloadOutcome | None:
@@ -240,6 +241,7 @@ class Reloader:
         outcome = order.outcome
         outcome.state, outcome.took_s = state, round(time.time() - outcome.since, 3)
         self._running, self.last = None, outcome
+        self.counts[state] += 1
         self._tell(outcome)
         self._around.hub.publish("reload_ended", **msgspec.to_builtins(outcome))
         order.ended.set_result(outcome)

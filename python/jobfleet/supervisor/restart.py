@@ -102,6 +102,12 @@ class RestartPolicy:
             return Verdict(delay_s, opened)
         return Verdict(None, opened)
 
+    def forgive(self, index: int) -> None:
+        """The last death of `index` was the fault of one job that runs alone: it says nothing about the pool."""
+        if index < len(self._backoff):
+            backoff = self._backoff[index]
+            backoff.streak = max(0, backoff.streak - 1)
+
     def _judge(self) -> Reason | None:
         """The breaker that this death opens."""
         if self.breaker is not None or any(ready_at is not None for ready_at in self._ready_at):

@@ -10,12 +10,23 @@ from typing import Final
 import msgspec
 
 from jobfleet.auth.keeper import AuthStatus
-from jobfleet.supervisor.core import CoreStatus, EngineStatus, Permits, Running, TypeStatus, WorkerStatus, read_status
+from jobfleet.supervisor.core import (
+    CoreStatus,
+    EngineStatus,
+    Permits,
+    PoisonStatus,
+    Running,
+    SlotAudit,
+    TypeStatus,
+    WorkerStatus,
+    read_status,
+)
 from jobfleet.supervisor.facts import facts_of
 from jobfleet.supervisor.fleet import Fleet
 from jobfleet.supervisor.messages import HandlerSpec
 from jobfleet.supervisor.pool import Pool
 from jobfleet.supervisor.reloadorder import ReloadOutcome
+from jobfleet.supervisor.watchdog import Watchdog
 from jobfleet.supervisor.worker import Worker
 
 
@@ -35,6 +46,10 @@ class ProcessStatus(msgspec.Struct, kw_only=True):
     memory_bytes: int = 0
     cpu_s: float = 0.0
     running: list[Running] = []
+    liveness: str = "idle"
+    """idle, busy, gil-stalled, hung or stopped."""
+    trouble: str | None = None
+    """What is wrong with it, where something is."""
 
 
 class PoolStatus(msgspec.Struct, kw_only=True):
@@ -104,9 +119,13 @@ class FleetStatus(msgspec.Struct, kw_only=True):
     reload: ReloadOutcome | None = None
     """The reload that goes on, or the last one."""
     reload_queued: bool = False
+    reloads: dict[str, int] = {}
+    """How many ended how."""
     types: list[TypeStatus]
     permits: Permits
     totals: Totals
+    slot_audit: SlotAudit = msgspec.field(default_factory=SlotAudit)
+    poison: PoisonStatus = msgspec.field(default_factory=PoisonStatus)
 
 
 read_fleet_status: Final = msgspec.json.Decoder(FleetStatus).decode
@@ -118,13 +137,16 @@ def fleet_status(fleet: Fleet) -> FleetStatus:
     workers = {worker.worker: worker for worker in core.workers}
     return FleetStatus(
         fleet=_info(fleet, core),
-        pools=[_pool(pool, workers) for pool in fleet.pools.current.values()],
-        generations=[_pool(pool, workers) for pool in fleet.pools.others],
+        pools=[_pool(pool, workers, fleet.events.watchdog) for pool in fleet.pools.current.values()],
+        generations=[_pool(pool, workers, fleet.events.watchdog) for pool in fleet.pools.others],
         reload=fleet.reloader.present,
         reload_queued=fleet.reloader.is_queued,
+        reloads=fleet.reloader.counts,
         types=core.types,
         permits=core.permits,
         totals=_totals(fleet, core),
+        slot_audit=core.slot_audit,
+        poison=core.poison,
     )
 
 
@@ -165,7 +187,7 @@ def _info(fleet: Fleet, core: CoreStatus) -> FleetInfo:
     )
 
 
-def _pool(pool: Pool, workers: dict[int, WorkerStatus]) -> PoolStatus:
+def _pool(pool: Pool, workers: dict[int, WorkerStatus], watchdog: Watchdog) -> PoolStatus:
     told = pool.load_error.error if pool.load_error else pool.why
     why = told or (pool.life.reason.value if pool.life.reason else None)
     return PoolStatus(
@@ -179,11 +201,11 @@ def _pool(pool: Pool, workers: dict[int, WorkerStatus]) -> PoolStatus:
         size=pool.crew.size,
         restarts=pool.restarts,
         handlers=pool.handlers.handlers if pool.handlers else [],
-        processes=[_process(worker, workers.get(worker.id)) for worker in pool.crew],
+        processes=[_process(worker, workers.get(worker.id), watchdog) for worker in pool.crew],
     )
 
 
-def _process(worker: Worker, seen: WorkerStatus | None) -> ProcessStatus:
+def _process(worker: Worker, seen: WorkerStatus | None, watchdog: Watchdog) -> ProcessStatus:
     status = ProcessStatus(
         pid=worker.pid,
         worker=worker.id,
@@ -195,6 +217,8 @@ def _process(worker: Worker, seen: WorkerStatus | None) -> ProcessStatus:
     if seen is not None:
         status.busy, status.slots, status.queued = seen.busy, seen.slots, seen.queued
         status.jobs, status.running = seen.jobs, seen.running
+    liveness, status.trouble = watchdog.describe(worker.id, status.busy > 0)
+    status.liveness = liveness.value
     return status
 
 

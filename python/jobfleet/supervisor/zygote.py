@@ -16,6 +16,8 @@ from jobfleet.supervisor.spawn import Spawned
 
 # Forks that were asked for and not answered: each one holds three descriptors.
 _FORKS_AT_ONCE: Final = 8
+# A fork takes milliseconds; a fresh interpreter that imports nothing, half a second.
+_FORK_S: Final = 30.0
 # A reply lists every handler of a pool; the socket's buffer bounds it long before this.
 _REPLY_BYTES: Final = 1 << 20
 
@@ -68,6 +70,7 @@ class Zygote:
                 os.close(fd)
         self._unanswered.append(worker)
         self._reaper.expect(+1)
+        self._loop.call_later(_FORK_S, self._fork_overdue, worker)
 
     def quit(self) -> None:
         """Let it leave: it exits at the end of its control socket. Its death is still told."""
@@ -77,6 +80,12 @@ class Zygote:
         """Kill it. Its workers live on."""
         if self._child is not None:
             self._child.kill()
+
+    def _fork_overdue(self, worker: int) -> None:
+        """One that is stopped, or hangs in a hook of somebody's, would keep its pool from ever being whole again."""
+        if worker in self._unanswered:
+            self._owner.zygote_misbehaved(f"has not answered for {_FORK_S:g} s, and is killed")
+            self.kill()
 
     def _read(self) -> None:
         try:

@@ -10,6 +10,7 @@ from jobfleet.worker.cancels import Cancels
 from jobfleet.worker.fork_guard import ForkGuard
 from jobfleet.worker.records import LaneContext
 from jobfleet.worker.settle import Settler
+from jobfleet.worker.time_limits import TimeLimits
 
 if TYPE_CHECKING:
     from jobfleet._core import Link
@@ -25,6 +26,7 @@ class Surroundings:
     state: State
     cancels: Cancels
     guard: ForkGuard
+    limits: TimeLimits
 
 
 @dataclass(frozen=True)

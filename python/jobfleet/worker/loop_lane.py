@@ -8,6 +8,7 @@ from collections.abc import Coroutine, Generator
 from contextlib import suppress
 from typing import Any
 
+from jobfleet.handlers.errors import TimeLimitExceeded
 from jobfleet.worker.current import RUNNING
 from jobfleet.worker.encode import encode
 from jobfleet.worker.lane import Lane
@@ -32,6 +33,8 @@ class LoopLane:
         self._context = lane.context
         self._settler = lane.settler
         self._running: dict[int, asyncio.Task[None]] = {}
+        self._limits = lane.around.limits
+        self._overdue: dict[int, type[TimeLimitExceeded]] = {}
         self._pumping = False
         self._ending = False
 
@@ -41,6 +44,7 @@ class LoopLane:
         self._ended = self._loop.create_future()
         self._wake_fd = self._link.wake_fd(self._lane)
         self._cancels.listen(self._lane, self._cancel_soon)
+        self._limits.listen(self._lane, self._time_over_soon)
         self._guard.on_fork(self._forget_loop)
         self._loop.add_reader(self._wake_fd, self._woken)
         self._pump_soon()
@@ -117,9 +121,11 @@ class LoopLane:
                 variables = encode(result)
         except BaseException as error:
             # A task that let SystemExit or KeyboardInterrupt through would end the loop.
-            settler.raised(slot, number, binding, job, error)
+            settler.raised(slot, number, binding, job, self._reason(number, error))
             return
         finally:
+            if self._overdue:
+                self._overdue.pop(number, None)
             # A job that was never suspended is not among the running ones.
             if self._running.pop(number, None) is not None and self._ending:
                 self._pump_soon()
@@ -127,6 +133,22 @@ class LoopLane:
             self._link.complete(self._lane, slot, number, variables)
         except Exception as error:
             settler.not_accepted(slot, number, error)
+
+    def _reason(self, number: int, error: BaseException) -> BaseException:
+        """The time limit behind a cancellation, where there is one."""
+        limit = self._overdue.get(number)
+        if limit is None or not isinstance(error, asyncio.CancelledError):
+            return error
+        return limit().with_traceback(error.__traceback__)
+
+    def _time_over_soon(self, number: int, error: type[TimeLimitExceeded]) -> None:
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._time_over, number, error)
+
+    def _time_over(self, number: int, error: type[TimeLimitExceeded]) -> None:
+        if number in self._running:
+            self._overdue[number] = error
+            self._cancel(number, str(error()))
 
     def _cancel_soon(self, number: int, reason: str) -> None:
         """From any thread: the outcome of job `number` is no longer wanted."""

@@ -20,6 +20,7 @@ from jobfleet.worker.lane import Lane, Surroundings
 from jobfleet.worker.output import finish_output
 from jobfleet.worker.run_hooks import StartFailed, is_async, run_start, run_stop
 from jobfleet.worker.sync_lane import run_slot, start_threads
+from jobfleet.worker.time_limits import TimeLimits
 
 if TYPE_CHECKING:
     from jobfleet._core import Link
@@ -36,7 +37,8 @@ class WorkerProcess:
         self._loaded = loaded
         self._link = link
         self._state = State()
-        around = Surroundings(link, loaded.bindings, self._state, Cancels(link), ForkGuard(link))
+        self._limits = TimeLimits(link)
+        around = Surroundings(link, loaded.bindings, self._state, Cancels(link), ForkGuard(link), self._limits)
         self._lanes = {kind: Lane(around, index, slots) for index, (kind, slots) in enumerate(loaded.lanes)}
         self._host = _loop_host(own_thread=bool(self._lanes.keys() - {"loop"})) if _needs_loop(loaded) else None
 
@@ -48,6 +50,8 @@ class WorkerProcess:
             sys.stderr.write(f"jobfleet: {failed}\n")
             self._link.start_failed(str(failed))
             return ExitCode.START_FAILED
+        if any(handler.time_limit_ms for handler in self._loaded.handlers):
+            self._limits.start()
         self._link.ready()
         self._run_lanes()
         run_stop(self._loaded.on_stop, self._state, self._host)

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from jobfleet.handlers.limits import NO_LIMITS, Limits
 from jobfleet.handlers.spec import HandlerSpec, Strategy
 
 
@@ -17,6 +18,8 @@ class Load(msgspec.Struct, tag_field="op", tag="load", kw_only=True):
     preload: bool = True
     """False: import in each worker after the fork."""
     supervisor_pid: int
+    limits: Limits = NO_LIMITS
+    """Of handlers that say nothing about theirs."""
 
 
 class Fork(msgspec.Struct, tag_field="op", tag="fork", kw_only=True):

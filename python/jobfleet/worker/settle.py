@@ -66,6 +66,12 @@ class Settler:
             self._guard.leave()
         self._not_accepted(slot, number, f"the outcome cannot be sent: {error}")
 
+    def left_behind(self, slot: int) -> None:
+        """Give back a job that `slot` has taken and that nobody runs."""
+        number = self._link.running(self._lane, slot)
+        if number is not None:
+            self._link.hand_back(self._lane, slot, number, "the time limit of another job came late and hit this one")
+
     def _settle(self, slot: int, number: int, binding: Binding, job: Job[Any], error: BaseException) -> None:
         if isinstance(error, JobError):
             variables = None if error.variables is None else encode(error.variables, "variables")

@@ -13,6 +13,7 @@ from typing import NoReturn
 import msgspec
 
 from jobfleet.handlers.errors import LoadError
+from jobfleet.handlers.limits import NO_LIMITS, Limits
 from jobfleet.handlers.load import Loaded, load
 from jobfleet.handlers.spec import Strategy
 from jobfleet.worker.control import close_all
@@ -31,7 +32,9 @@ class Unloaded(msgspec.Struct):
     handlers: list[str]
     slots: int | None
     lanes: list[tuple[Strategy, int]]
-    """As the probe found them."""
+    types: list[str]
+    """Both as the probe found them."""
+    limits: Limits = NO_LIMITS
 
 
 def double_fork(become: Callable[[int, int], NoReturn]) -> int:
@@ -116,8 +119,9 @@ def _serve(pool: Loaded | Unloaded, link_fd: int, recorder_fd: int) -> NoReturn:
 
 
 def _load_now(pool: Unloaded) -> Loaded:
-    loaded = load(pool.handlers, pool.slots)
-    if loaded.lanes != pool.lanes:
+    loaded = load(pool.handlers, pool.slots, pool.limits)
+    if loaded.lanes != pool.lanes or [handler.type for handler in loaded.handlers] != pool.types:
+        # The fleet numbers the handlers: with other ones a job would reach the wrong function.
         raise LoadError("the handlers are not those that were declared to the fleet; reload the fleet")
     return loaded
 

@@ -5,6 +5,7 @@ import sys
 import threading
 import traceback
 
+from jobfleet.handlers.errors import TimeLimitExceeded
 from jobfleet.worker.current import RUNNING, Slot
 from jobfleet.worker.encode import encode
 from jobfleet.worker.exit_codes import ExitCode
@@ -13,13 +14,26 @@ from jobfleet.worker.results import EXPLICIT
 
 
 def run_slot(lane: Lane, slot: int) -> None:
-    """Take, call, settle, until the lane has drained. This loop is what a job costs: no call more than needed."""
+    """Take, call, settle, until the lane has drained."""
+    running = Slot()
+    RUNNING.set(running)
+    lane.around.limits.watch(lane.index, slot, running)
+    while True:
+        try:
+            _run_jobs(lane, slot, running)
+            return
+        except TimeLimitExceeded:
+            # It was meant for a job that ended at that moment; another one may have been taken and cut off.
+            running.job = None
+            lane.settler.left_behind(slot)
+
+
+def _run_jobs(lane: Lane, slot: int, running: Slot) -> None:
+    """This loop is what a job costs: no call more than needed."""
     index, context, settler = lane.index, lane.context, lane.settler
     link, bindings = lane.around.link, lane.around.bindings
     take, complete = link.take, link.complete
     table = [(binding.decode, binding.function) for binding in bindings]
-    running = Slot()
-    RUNNING.set(running)
     while (taken := take(index, slot)) is not None:
         number, type_index, raw = taken
         decode, function = table[type_index]

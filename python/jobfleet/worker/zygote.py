@@ -76,7 +76,7 @@ class Zygote:
             self._control.send(LoadFailed(error="this zygote has loaded its handlers already; start another one"))
             return
         try:
-            loaded = load(order.handlers, order.slots)
+            loaded = load(order.handlers, order.slots, order.limits)
         except LoadError as failed:
             detail = failed.detail[-_DETAIL_CHARACTERS:]
             self._control.send(LoadFailed(error=str(failed), detail=detail, path=failed.path, line=failed.line))
@@ -95,7 +95,8 @@ class Zygote:
                 self._keep(loaded, notes)
                 return
         self._report(loaded, notes, preload=False)
-        self._start_afresh(Unloaded(order.handlers, order.slots, loaded.lanes))
+        types = [handler.type for handler in loaded.handlers]
+        self._start_afresh(Unloaded(order.handlers, order.slots, loaded.lanes, types, order.limits))
 
     def _keep(self, loaded: Loaded, notes: list[str]) -> None:
         note = native_threads_note()

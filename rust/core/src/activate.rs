@@ -11,7 +11,7 @@ use crate::events::Event;
 use crate::fleet::{Fleet, backoff};
 use crate::job::{Job, Lease, now};
 use crate::renew::Permit;
-use crate::state::{JobType, Pool, State, WorkerState};
+use crate::state::{JobType, Pool, State};
 use crate::transport::{Line, SendError};
 
 /// A poll that is held longer than this waits for jobs, not for the engine: its permit goes to others.
@@ -151,7 +151,8 @@ impl Poller {
             || !self.fleet.activating.get()
             || self.fleet.state.borrow().is_stale(self.job_type, fetch_turn);
         if !abandoned {
-            self.with_type(|kind| kind.poll_error = Some(refusal.to_string().into()));
+            let words = self.fleet.transport.without_credentials(&refusal.to_string());
+            self.with_type(|kind| kind.poll_error = Some(words.into()));
         }
         match refusal {
             Refusal::Backpressure => {
@@ -203,7 +204,8 @@ impl Poller {
     fn tell_refused(&self, refused: bool, message: &str) {
         self.with_type(|kind| {
             if std::mem::replace(&mut kind.told_refused, refused) != refused {
-                let (r#type, message) = (kind.name.to_string(), message.to_owned());
+                let message = self.fleet.transport.without_credentials(message);
+                let r#type = kind.name.to_string();
                 self.fleet.events.push(&Event::Polls { r#type, refused, message });
             }
         });
@@ -354,7 +356,7 @@ impl Fleet {
         sent_at: Duration,
         received_at: Duration,
     ) {
-        let mut back = Vec::new();
+        let (mut back, mut suspects) = (Vec::new(), false);
         let mut state = self.state.borrow_mut();
         let Some((lease, hold)) = state.types.get(job_type).map(|kind| (kind.lease, self.hold_of(kind)))
         else {
@@ -371,6 +373,7 @@ impl Fleet {
                 Some(deadline) => self.clock.borrow().local_end(deadline, lease, received_at, hold),
                 None => received_at + lease / 2,
             };
+            let solitary = !state.poison.is_empty() && state.poison.is_solitary(job.key(), received_at);
             let id = state.ledger.insert(job, job_type, Lease { received_at, end });
             if fetch_turn != 0
                 && let Some(entry) = state.ledger.get_mut(id)
@@ -379,13 +382,20 @@ impl Fleet {
             }
             let Some(kind) = state.types.get_mut(job_type) else { return };
             kind.counters.activated += 1;
-            if refusal.is_none() {
-                kind.queue.push_back(id);
-            } else {
+            if refusal.is_some() {
                 back.push(id);
+            } else if solitary {
+                state.ledger.get_mut(id).into_iter().for_each(|entry| entry.solitary = true);
+                state.enqueue(id, false);
+                suspects = true;
+            } else {
+                kind.queue.push_back(id);
             }
         }
-        let home = state.list(job_type);
+        let home = state.list(job_type).or_else(|| {
+            let home = if suspects { state.home(job_type) } else { None };
+            home.map(|(pool, _)| pool)
+        });
         drop(state);
         self.holding.notify_one();
         for id in back {
@@ -415,7 +425,7 @@ impl State {
         let own = pool.types.get(type_index)?;
         let lane_slots = pool.lanes.get(own.lane)?.slots;
         let slots = own.slots.min(lane_slots);
-        let ready = || pool.workers.iter().filter(|worker| worker.state == WorkerState::Ready);
+        let ready = || pool.workers.iter().filter(|worker| worker.is_usable());
         let busy: usize =
             ready().filter_map(|worker| worker.lanes.get(own.lane)).map(|lane| lane.jobs.min(slots)).sum();
         let total = slots * ready().count();

@@ -19,12 +19,12 @@ use crate::engine::{Camunda, Engine};
 use crate::events::Events;
 use crate::fleet::Fleet;
 use crate::fork_guard::ForkGuard;
-use crate::link::{FrameReader, socket_pair};
+use crate::link::socket_pair;
 use crate::recorder::{LaneSpec, Recorder};
 use crate::settings::{CoreSettings, EngineKind, PoolSpec};
-use crate::state::{Worker, WorkerLane, WorkerState};
+use crate::state::Worker;
 use crate::transport::{Route, Transport};
-use crate::{dispatch, renew, settle, version, workers};
+use crate::{dispatch, renew, settle, version, watch, workers};
 
 /// A snapshot that takes longer than this means that the core's thread is gone.
 const STATUS_LIMIT: Duration = Duration::from_secs(5);
@@ -75,6 +75,9 @@ enum Command {
     AddWorker { worker: u64, pool: u32, link: OwnedFd, recorder: Recorder },
     DrainWorker(u64),
     WorkerDead(u64, String),
+    ShunWorker(u64, bool),
+    CondemnWorker(u64, bool),
+    BreakBooks(String),
     StopActivation,
     GiveUp(String),
     SetAuthorization(Option<String>),
@@ -199,6 +202,28 @@ impl Core {
         self.send(Command::WorkerDead(worker, reason))
     }
 
+    /// Gives this worker nothing while the watchdog says that it does not move; what it has not started leaves.
+    pub fn shun_worker(&self, worker: u64, shunned: bool) -> Result<(), CoreError> {
+        self.send(Command::ShunWorker(worker, shunned))
+    }
+
+    /// Tells that the watchdog is about to kill this worker: for jobs over their time limit, else for a fault of
+    /// whatever runs there, unless no job is to blame.
+    pub fn condemn_worker(&self, worker: u64, blameless: bool) -> Result<(), CoreError> {
+        self.send(Command::CondemnWorker(worker, blameless))
+    }
+
+    /// How many looks the core's thread has taken at its workers and books, one in a second.
+    pub fn beats(&self) -> u64 {
+        self.events.beats()
+    }
+
+    /// Spoils the books in one way, so that a test sees the audit mend them.
+    #[doc(hidden)]
+    pub fn break_books(&self, how: String) -> Result<(), CoreError> {
+        self.send(Command::BreakBooks(how))
+    }
+
     /// Starts no more polls.
     pub fn stop_activation(&self) -> Result<(), CoreError> {
         self.send(Command::StopActivation)
@@ -270,6 +295,7 @@ async fn run(mut pending: Pending, events: Arc<Events>) {
     spawn_local(dispatch::watch_prefetch(Rc::clone(&fleet)));
     spawn_local(renew::watch_leases(Rc::clone(&fleet)));
     spawn_local(settle::janitor(Rc::clone(&fleet)));
+    spawn_local(watch::watch_workers(Rc::clone(&fleet)));
     while let Some(command) = pending.commands.recv().await {
         match command {
             Command::DeclarePool(id, spec) => fleet.declare_pool(id, &spec),
@@ -283,6 +309,9 @@ async fn run(mut pending: Pending, events: Arc<Events>) {
             }
             Command::DrainWorker(worker) => fleet.drain_worker(worker),
             Command::WorkerDead(worker, reason) => fleet.bury(worker, &reason),
+            Command::ShunWorker(worker, shunned) => fleet.shun(worker, shunned),
+            Command::CondemnWorker(worker, blameless) => fleet.condemn(worker, blameless),
+            Command::BreakBooks(how) => fleet.break_books(&how),
             Command::StopActivation => fleet.stop_activation(),
             Command::GiveUp(reason) => fleet.give_up(&reason),
             Command::SetAuthorization(value) => fleet.set_authorization(value.as_deref()),
@@ -299,21 +328,8 @@ impl Fleet {
         let stream = UnixStream::from_std(link.into());
         let mut state = self.state.borrow_mut();
         let (Ok(socket), Some(pool)) = (stream.map(Rc::new), state.pool(pool)) else { return };
-        let types = pool.types.len();
-        let lanes = pool.lanes.iter().map(|_| WorkerLane::new(types)).collect();
-        pool.workers.push(Worker {
-            id,
-            state: WorkerState::Starting,
-            socket: Rc::clone(&socket),
-            recorder,
-            reader: FrameReader::new(),
-            out: Vec::new(),
-            waker: None,
-            lanes,
-            jobs: 0,
-            drain_told: false,
-            mute_since: None,
-        });
+        let worker = Worker::new(id, Rc::clone(&socket), recorder, pool);
+        pool.workers.push(worker);
         drop(state);
         spawn_local(workers::serve(Rc::clone(self), id, socket));
     }

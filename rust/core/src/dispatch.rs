@@ -10,7 +10,7 @@ use crate::job::now;
 use crate::ledger::{JobId, Stage};
 use crate::link::encode_job;
 use crate::pick::{LaneView, Waiting, is_long, pick};
-use crate::state::{Sent, State, Worker, WorkerState};
+use crate::state::{Sent, State, Worker};
 
 /// A job that was given to a worker and has not started in this time goes to another one that is free.
 const PATIENCE: Duration = Duration::from_millis(2);
@@ -21,7 +21,7 @@ impl Fleet {
         let mut late = Vec::new();
         let mut state = self.state.borrow_mut();
         let lanes = state.pools.get(pool_index).map_or(0, |pool| pool.lanes.len());
-        let mut sent = false;
+        let mut sent = state.needs_solitude(pool_index) && state.dispatch_alone(pool_index, &mut late);
         for lane in 0..lanes {
             sent |= state.dispatch_lane(pool_index, lane, &mut late);
         }
@@ -62,13 +62,13 @@ impl Fleet {
         let mut state = self.state.borrow_mut();
         let mut back = Vec::new();
         for id in ids.into_iter().rev() {
-            let Some(entry) = state.ledger.get_mut(id) else { continue };
-            entry.stage = Stage::Waiting;
+            let Some(entry) = state.ledger.get(id) else { continue };
             let (job_type, fetch_turn) = (entry.job_type, entry.fetch_turn);
             if let Some(refusal) = state.refusal(job_type, fetch_turn) {
+                state.ledger.get_mut(id).into_iter().for_each(|entry| entry.stage = Stage::Waiting);
                 back.push((id, refusal));
-            } else if let Some(kind) = state.types.get_mut(job_type) {
-                kind.queue.push_front(id);
+            } else {
+                state.enqueue(id, true);
             }
         }
         drop(state);
@@ -152,7 +152,7 @@ impl State {
             Waiting { jobs: job_type.queue.len(), mean_ns: job_type.run.mean_ns(), slots: kind.slots };
         let slots = pool.lanes.get(lane)?.slots;
         let views = pool.workers.iter().map(|worker| match worker.lanes.get(lane) {
-            Some(lane) if worker.state == WorkerState::Ready => lane.view(slots, type_index),
+            Some(lane) if worker.is_open() => lane.view(slots, type_index),
             _ => LaneView { stuck: true, ..LaneView::default() },
         });
         pick(waiting, views)
@@ -184,7 +184,7 @@ impl State {
                 continue;
             }
             let bytes = entry.job.raw.len();
-            let number = lane.push(Sent { id, type_index, short_ns, bytes });
+            let number = lane.push(Sent { id, type_index, short_ns, bytes, told: false });
             let (lane_index, type_index) = (kind.lane as u16, type_index as u16);
             if encode_job(&mut worker.out, lane_index, type_index, number, &entry.job.raw).is_err() {
                 // Larger than a frame may be: it can never run here; at half its lease it is handed back.
@@ -202,7 +202,7 @@ impl State {
     }
 
     /// Takes back what this lane of a worker has not started.
-    fn revoke_lane(&mut self, pool_index: usize, worker: usize, lane: usize) -> Vec<JobId> {
+    pub(crate) fn revoke_lane(&mut self, pool_index: usize, worker: usize, lane: usize) -> Vec<JobId> {
         let Self { types, pools, .. } = self;
         let Some(pool) = pools.get_mut(pool_index) else { return Vec::new() };
         let Some(worker) = pool.workers.get_mut(worker) else { return Vec::new() };
@@ -221,6 +221,7 @@ impl State {
         }
         // With jobs still out, an outcome will come and end this; without, the lane is simply free.
         state.stuck = state.jobs > 0;
+        state.ignores |= state.jobs == 0 && !taken.is_empty();
         taken
     }
 
@@ -235,6 +236,7 @@ impl State {
                 let mut free = false;
                 for (index, worker) in pool.workers.iter_mut().enumerate() {
                     let next = worker.recorder.next(lane as u16);
+                    let open = worker.is_open();
                     let Some(state) = worker.lanes.get_mut(lane) else { continue };
                     let unstarted = next <= state.highest();
                     let moved = next != state.seen_next;
@@ -242,7 +244,7 @@ impl State {
                     if unstarted && !moved {
                         candidates.push(index);
                     } else {
-                        free |= worker.state == WorkerState::Ready && state.jobs < slots;
+                        free |= open && state.jobs < slots;
                     }
                     waiting |= unstarted;
                 }

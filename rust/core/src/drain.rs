@@ -69,7 +69,7 @@ impl Fleet {
     /// Empties every queue.
     fn take_waiting(&self) -> Vec<JobId> {
         let mut state = self.state.borrow_mut();
-        state.types.iter_mut().flat_map(|kind| std::mem::take(&mut kind.queue)).collect()
+        (0..state.types.len()).flat_map(|job_type| state.empty_queues(job_type)).collect()
     }
 
     /// Tells, once, that nothing is left to wait for.

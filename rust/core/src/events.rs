@@ -3,11 +3,14 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use rustix::event::{EventfdFlags, eventfd};
 use serde::Serialize;
 use serde_json::value::RawValue;
+
+use crate::watch::{OverLimit, Suspicion};
 
 /// Log records beyond this many waiting events are dropped and counted; other events always fit.
 const MOST_WAITING: usize = 10_000;
@@ -37,7 +40,30 @@ pub enum Event {
         settled: u64,
         requeued: u64,
         handed_back: u64,
+        /// Of the started jobs: failed for a time limit, or as poison.
+        failed: u64,
+        /// A job that ran alone because of earlier deaths, or one over its limit, is to blame and not the pool.
+        blamed: bool,
         jobs: Vec<StartedJob>,
+    },
+    /// A job is over its hard time limit: its worker has to be killed.
+    Overdue {
+        worker: u64,
+        over: OverLimit,
+    },
+    /// Workers that do not move, each second while there are any, and an empty list after them.
+    Suspects {
+        workers: Vec<Suspicion>,
+    },
+    /// A job was failed as poison, in these words.
+    JobConvicted {
+        r#type: String,
+        key: String,
+        message: String,
+    },
+    /// The audit found that the books disagreed, and mended them.
+    Disagreement {
+        what: String,
     },
     Log {
         worker: u64,
@@ -101,6 +127,7 @@ pub enum EngineState {
 pub struct Events {
     waiting: Mutex<Waiting>,
     signal: OwnedFd,
+    beats: AtomicU64,
 }
 
 #[derive(Default)]
@@ -113,7 +140,17 @@ impl Events {
     /// An empty queue.
     pub fn new() -> io::Result<Self> {
         let signal = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        Ok(Self { waiting: Mutex::default(), signal })
+        Ok(Self { waiting: Mutex::default(), signal, beats: AtomicU64::new(0) })
+    }
+
+    /// The core's thread has taken another look at everything.
+    pub(crate) fn beat(&self) {
+        self.beats.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many looks it has taken.
+    pub fn beats(&self) -> u64 {
+        self.beats.load(Ordering::Relaxed)
     }
 
     /// Readable while [`take`](Self::take) has something to return.

@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use crate::audit::Audit;
 use crate::clock::LeaseClock;
 use crate::engine::{Capabilities, Engine};
 use crate::events::{EngineState, Event, Events};
 use crate::gate::Gate;
 use crate::job::now;
 use crate::permits::Permits;
+use crate::poison::{Poison, Rules};
 use crate::settings::CoreSettings;
 use crate::settle::Outcomes;
 use crate::state::State;
@@ -43,6 +45,13 @@ pub(crate) struct Fleet {
     pub(crate) abandoned: Cell<bool>,
     pub(crate) drained_told: Cell<bool>,
     pub(crate) link_errors: Cell<u64>,
+    /// Permits that somebody holds.
+    pub(crate) permits_held: Cell<u32>,
+    /// How often time limits are looked at: by the shortest one that was declared.
+    pub(crate) look_every: Cell<Duration>,
+    pub(crate) audit: RefCell<Audit>,
+    /// Whether the last look found workers that do not move.
+    pub(crate) suspected: Cell<bool>,
     /// Wakes polls that pause after an error.
     pub(crate) recovered: Notify,
     /// Wakes the watch over the engine's version.
@@ -69,6 +78,8 @@ impl Fleet {
         let seed = now().as_nanos() as u64 | 1;
         let permits = Permits::new(settings.backpressure.into(), seed);
         let outcomes = Outcomes::new(settings.outcome_connections_max);
+        let rules =
+            Rules { convict_after: settings.poison_deaths, charge_every: settings.deaths_cost_retries };
         transport.set_authorization(settings.authorization.as_deref());
         let gate = Gate::new(settings.await_authorization);
         Self {
@@ -76,7 +87,7 @@ impl Fleet {
             engine: RefCell::new(engine),
             transport,
             events,
-            state: RefCell::default(),
+            state: RefCell::new(State::new(Poison::new(rules))),
             permits: RefCell::new(permits),
             permit_freed: Notify::new(),
             gate: RefCell::new(gate),
@@ -91,6 +102,10 @@ impl Fleet {
             abandoned: Cell::new(false),
             drained_told: Cell::new(false),
             link_errors: Cell::new(0),
+            permits_held: Cell::new(0),
+            look_every: Cell::new(crate::watch::EVERY),
+            audit: RefCell::default(),
+            suspected: Cell::new(false),
             recovered: Notify::new(),
             relearn: Notify::new(),
             version_asked: tokio::sync::watch::Sender::new(false),

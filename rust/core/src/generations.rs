@@ -10,6 +10,7 @@ use crate::fleet::Fleet;
 use crate::ledger::JobId;
 use crate::settings::PoolSpec;
 use crate::state::{JobType, Pool, PoolType, State};
+use crate::watch;
 
 /// Why jobs go back whose type has left the fleet, or whose variables were chosen by handlers that have left.
 const UNSERVED: &str = "no handler of this fleet runs the job type any more";
@@ -20,7 +21,9 @@ impl Fleet {
     pub(crate) fn declare_pool(self: &Rc<Self>, id: u32, spec: &PoolSpec) {
         let mut state = self.state.borrow_mut();
         let indexes: Vec<usize> = spec.types.iter().map(|kind| state.type_index(&kind.job_type)).collect();
-        state.pools.push(Pool::new(id, spec, indexes.into_iter()));
+        let pool = Pool::new(id, spec, indexes.into_iter());
+        self.look_every.set(self.look_every.get().min(watch::interval(&pool)));
+        state.pools.push(pool);
         drop(state);
         if !spec.standby {
             self.switch_pools(&[id], &[]);
@@ -81,8 +84,8 @@ impl Fleet {
                 unwanted.push(index);
             }
             let refusal = refusal.or_else(|| stale.contains(&index).then(|| Rc::from(STALE)));
-            if let (Some(refusal), Some(kind)) = (refusal, state.types.get_mut(index)) {
-                back.extend(std::mem::take(&mut kind.queue).into_iter().map(|id| (id, Rc::clone(&refusal))));
+            if let Some(refusal) = refusal {
+                back.extend(state.empty_queues(index).into_iter().map(|id| (id, Rc::clone(&refusal))));
             }
         }
         drop(state);

@@ -34,6 +34,8 @@ pub(crate) struct Entry {
     pub(crate) renewing: bool,
     /// The engine has said that the job is no longer this fleet's: nothing is sent for it any more.
     pub(crate) disowned: bool,
+    /// Processes died while it ran: it runs with nothing else in its process.
+    pub(crate) solitary: bool,
 }
 
 /// All jobs in flight.
@@ -58,6 +60,7 @@ impl Ledger {
             fetch_turn: 0,
             renewing: false,
             disowned: false,
+            solitary: false,
         };
         if let Some(index) = self.free.pop()
             && let Some(place) = self.places.get_mut(index as usize)
@@ -106,6 +109,12 @@ impl Ledger {
             .filter(|(_, place)| place.entry.as_ref().is_some_and(&wanted))
             .map(|(index, place)| JobId { index: index as u32, turn: place.turn })
             .collect()
+    }
+
+    /// Every job.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (JobId, &Entry)> {
+        let places = (0..).zip(&self.places);
+        places.filter_map(|(index, place)| Some((JobId { index, turn: place.turn }, place.entry.as_ref()?)))
     }
 
     /// The longest time until the next lease needs a look.

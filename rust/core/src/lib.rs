@@ -3,7 +3,9 @@
 
 mod activate;
 mod ask;
+mod audit;
 mod authorize;
+mod bury;
 pub mod clock;
 mod core;
 mod dispatch;
@@ -19,16 +21,19 @@ mod ledger;
 pub mod link;
 pub mod permits;
 mod pick;
+mod poison;
 pub mod recorder;
 mod renew;
 mod scan;
 pub mod settings;
 mod settle;
 mod snapshot;
+mod solitude;
 mod state;
 pub mod stats;
 mod transport;
 mod version;
+mod watch;
 mod workers;
 
 pub use crate::core::{Core, CoreError, WorkerEnds};

@@ -133,6 +133,11 @@ impl Permits {
         self.in_use = self.in_use.saturating_sub(1);
     }
 
+    /// So many permits are out, whatever was counted.
+    pub fn correct(&mut self, in_use: u32) {
+        self.in_use = in_use;
+    }
+
     /// The engine answered a gated request without pushing back.
     pub fn on_success(&mut self, now: Duration) {
         self.backoff = Duration::ZERO;

@@ -12,7 +12,7 @@ use crate::ledger::{JobId, Stage};
 use crate::permits::Acquire;
 use crate::recorder::Progress;
 use crate::settle::Work;
-use crate::state::WorkerState;
+use crate::state::{Blame, WorkerState};
 
 /// Leases are looked at no more often than this.
 const MOST_OFTEN: Duration = Duration::from_millis(20);
@@ -52,6 +52,9 @@ impl Fleet {
                 self.hand_back_late(id);
             }
             Stage::Sent { worker, lane, number } if self.is_mute(worker, lane, number) => {
+                if let Some(owner) = self.state.borrow_mut().worker(worker) {
+                    owner.blame.get_or_insert(Blame::Mute(lane, number));
+                }
                 self.break_worker(worker, "it has not sent its outcome of a job whose handler returned");
             }
             // Nothing but a late completion is any use now.
@@ -89,9 +92,14 @@ impl Fleet {
     fn forget_waiting(&self, id: JobId) {
         let mut state = self.state.borrow_mut();
         let job_type = state.ledger.get(id).map(|entry| entry.job_type);
+        let mut suspects = 0;
         if let Some(kind) = job_type.and_then(|index| state.types.get_mut(index)) {
             kind.queue.retain(|waiting| *waiting != id);
+            suspects = kind.suspects.len();
+            kind.suspects.retain(|waiting| *waiting != id);
+            suspects -= kind.suspects.len();
         }
+        state.suspects_waiting -= suspects;
     }
 
     fn renew(self: &Rc<Self>, id: JobId) {
@@ -115,7 +123,10 @@ impl Fleet {
             let freed = self.permit_freed.notified();
             let answer = self.permits.borrow_mut().try_acquire(now());
             match answer {
-                Acquire::Granted(_) => return Permit(Rc::clone(self)),
+                Acquire::Granted(_) => {
+                    self.permits_held.set(self.permits_held.get() + 1);
+                    return Permit(Rc::clone(self));
+                }
                 Acquire::Wait { until } => {
                     let pause = until.saturating_sub(now()).max(Duration::from_millis(1));
                     let _ = tokio::time::timeout(pause, freed).await;
@@ -130,6 +141,7 @@ pub(crate) struct Permit(Rc<Fleet>);
 
 impl Drop for Permit {
     fn drop(&mut self) {
+        self.0.permits_held.set(self.0.permits_held.get().saturating_sub(1));
         self.0.permits.borrow_mut().release();
         self.0.permit_freed.notify_one();
     }

@@ -49,6 +49,12 @@ pub struct CoreSettings {
     /// The first poll of each type starts within this time, in milliseconds, at random.
     #[serde(default)]
     pub poll_jitter_ms: u64,
+    /// The death of a worker process that convicts the job that ran alone in it; zero never convicts.
+    #[serde(default = "default_poison_deaths")]
+    pub poison_deaths: u32,
+    /// Whether every death costs the jobs that ran a retry.
+    #[serde(default)]
+    pub deaths_cost_retries: bool,
 }
 
 /// Which engine, and where.
@@ -131,8 +137,8 @@ pub enum EngineKind {
     Camunda,
 }
 
-/// How polls yield to backpressure.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+/// How requests yield to backpressure.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Backpressure {
     /// Fewer requests at a time and smaller batches while the engine pushes back.
@@ -193,6 +199,10 @@ fn default_connection_max_age_ms() -> u64 {
     600_000
 }
 
+fn default_poison_deaths() -> u32 {
+    3
+}
+
 /// One generation of a pool: what its workers can run.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -226,6 +236,12 @@ pub struct TypeSpec {
     /// The variables to fetch; None fetches all.
     #[serde(default)]
     pub fetch: Option<Vec<String>>,
+    /// The run time after which the handler is told to stop, in milliseconds.
+    #[serde(default)]
+    pub time_limit_ms: Option<u64>,
+    /// The run time after which the worker process is killed, in milliseconds.
+    #[serde(default)]
+    pub hard_time_limit_ms: Option<u64>,
     /// The tenants to draw from; empty leaves it to the engine.
     #[serde(default)]
     pub tenants: Vec<String>,

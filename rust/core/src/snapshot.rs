@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::audit::Audit;
 use crate::events::EngineState;
 use crate::fleet::Fleet;
 use crate::permits::Severity;
@@ -19,10 +20,20 @@ pub(crate) struct Snapshot {
     totals: Counters,
     workers: Vec<WorkerStatus>,
     permits: PermitStatus,
+    /// Pool generations, those on standby and those whose workers still drain among them.
+    generations: usize,
     in_flight: usize,
     held_polls: u64,
     activating: bool,
     link_errors: u64,
+    slot_audit: Audit,
+    poison: PoisonStatus,
+}
+
+#[derive(Serialize)]
+struct PoisonStatus {
+    suspects: usize,
+    convicted: u64,
 }
 
 #[derive(Serialize)]
@@ -136,10 +147,13 @@ impl Fleet {
                 outcome_limit: self.outcomes.limit(),
                 outcome_refusals: self.outcomes.refusals(),
             },
+            generations: state.pools.len(),
             in_flight: state.ledger.len(),
             held_polls: state.types.iter().map(|kind| kind.held_polls).sum(),
             activating: self.activating.get(),
             link_errors: self.link_errors.get(),
+            slot_audit: self.audit.borrow().clone(),
+            poison: PoisonStatus { suspects: state.poison.len(), convicted: state.poison.convicted() },
         }
     }
 }
@@ -155,7 +169,7 @@ impl State {
         Some(TypeStatus {
             r#type: kind.name.to_string(),
             pool: pool.unwrap_or_default(),
-            waiting: kind.queue.len(),
+            waiting: kind.queue.len() + kind.suspects.len(),
             dispatched: kind.sent,
             running: 0,
             settling: kind.settling,
@@ -203,7 +217,7 @@ impl State {
         }
     }
 
-    fn name_sent(&self, worker: &Worker, lane: usize, number: u64) -> Option<(String, String)> {
+    pub(crate) fn name_sent(&self, worker: &Worker, lane: usize, number: u64) -> Option<(String, String)> {
         let entry = self.ledger.get(worker.lanes.get(lane)?.get(number)?.id)?;
         let name = self.types.get(entry.job_type)?.name.to_string();
         Some((name, entry.job.key().to_owned()))

@@ -10,20 +10,25 @@ use rustc_hash::FxHashMap;
 use tokio::net::UnixStream;
 use tokio::sync::Notify;
 
-use crate::ledger::{JobId, Ledger};
+use crate::ledger::{JobId, Ledger, Stage};
 use crate::link::{FrameReader, ToCore};
 use crate::pick::LaneView;
-use crate::recorder::Recorder;
+use crate::poison::Poison;
+use crate::recorder::{Counters as Turns, Recorder};
 use crate::settings::{PoolSpec, TenantFilter, TypeSpec};
 use crate::stats::{Counters, Durations, Rate, RunEstimate};
 
-#[derive(Default)]
 pub(crate) struct State {
     pub(crate) ledger: Ledger,
     pub(crate) types: Vec<JobType>,
     pub(crate) by_name: FxHashMap<String, usize>,
     /// The generations that serve, stand by or drain. An index holds within one step only: retired ones leave.
     pub(crate) pools: Vec<Pool>,
+    pub(crate) poison: Poison,
+    /// Suspects that wait, over all types; while there are none dispatch looks no further.
+    pub(crate) suspects_waiting: usize,
+    /// Workers may be kept for suspects.
+    pub(crate) solitude_used: bool,
 }
 
 /// One job type, whichever pools and generations serve it.
@@ -51,6 +56,8 @@ pub(crate) struct JobType {
     /// The pool generations that can run it, newest last: pool id and the type's index there.
     pub(crate) serving: Vec<(u32, usize)>,
     pub(crate) queue: VecDeque<JobId>,
+    /// Jobs that wait and have to run alone.
+    pub(crate) suspects: VecDeque<JobId>,
     pub(crate) sent: u64,
     pub(crate) settling: u64,
     pub(crate) asked: u64,
@@ -88,6 +95,7 @@ impl JobType {
             poll_error: None,
             serving: Vec::new(),
             queue: VecDeque::new(),
+            suspects: VecDeque::new(),
             sent: 0,
             settling: 0,
             asked: 0,
@@ -109,7 +117,7 @@ impl JobType {
 
     /// Jobs that are here, whatever their stage.
     pub(crate) fn here(&self) -> u64 {
-        self.queue.len() as u64 + self.sent + self.settling
+        (self.queue.len() + self.suspects.len()) as u64 + self.sent + self.settling
     }
 
     /// How many more jobs the type's own bound lets in.
@@ -161,6 +169,9 @@ pub(crate) struct PoolType {
     /// What its polls ask for while this generation serves it.
     pub(crate) spec: TypeSpec,
     pub(crate) listed: bool,
+    /// Run times after which the handler is told to stop, and its process is killed.
+    pub(crate) soft: Option<Duration>,
+    pub(crate) hard: Option<Duration>,
 }
 
 impl Pool {
@@ -173,6 +184,8 @@ impl Pool {
             slots: kind.slots as usize,
             spec: kind.clone(),
             listed: false,
+            soft: kind.time_limit_ms.map(Duration::from_millis),
+            hard: kind.hard_time_limit_ms.map(Duration::from_millis),
         });
         Self {
             id,
@@ -183,6 +196,10 @@ impl Pool {
             retired: false,
             paused: None,
         }
+    }
+
+    pub(crate) fn has_limits(&self) -> bool {
+        self.types.iter().any(|kind| kind.soft.is_some() || kind.hard.is_some())
     }
 
     pub(crate) fn ready_workers(&self) -> u64 {
@@ -203,9 +220,39 @@ pub(crate) enum WorkerState {
     Broken,
 }
 
+/// Whether a worker is kept for a suspect, which runs with nothing else in its process.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Solitude {
+    /// It is not.
+    #[default]
+    No,
+    /// It finishes what it has and gets nothing more before a suspect.
+    Wanted,
+    /// A suspect has it.
+    Held,
+}
+
+/// Why a worker was killed, where jobs of it are to blame or nobody is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Blame {
+    /// No job of it: each is handed back.
+    Nobody,
+    /// The job (lane and number) whose outcome never came.
+    Mute(usize, u64),
+    /// Jobs (lane, number, what to say) that ran over their limit.
+    Overdue(Vec<(usize, u64, String)>),
+}
+
 pub(crate) struct Worker {
     pub(crate) id: u64,
     pub(crate) state: WorkerState,
+    pub(crate) solitude: Solitude,
+    pub(crate) blame: Option<Blame>,
+    /// The watchdog says that it does not move: it gets nothing.
+    pub(crate) shunned: bool,
+    /// What the recorder had counted at the last look, and since when that has not changed although there is work.
+    pub(crate) seen: Turns,
+    pub(crate) quiet_since: Option<Duration>,
     pub(crate) socket: Rc<UnixStream>,
     pub(crate) recorder: Recorder,
     pub(crate) reader: FrameReader<ToCore>,
@@ -220,8 +267,40 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
+    pub(crate) fn new(id: u64, socket: Rc<UnixStream>, recorder: Recorder, pool: &Pool) -> Self {
+        let types = pool.types.len();
+        Self {
+            id,
+            state: WorkerState::Starting,
+            solitude: Solitude::No,
+            blame: None,
+            shunned: false,
+            seen: Turns::default(),
+            quiet_since: None,
+            socket,
+            recorder,
+            reader: FrameReader::new(),
+            out: Vec::new(),
+            waker: None,
+            lanes: pool.lanes.iter().map(|_| WorkerLane::new(types)).collect(),
+            jobs: 0,
+            drain_told: false,
+            mute_since: None,
+        }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.lanes.iter().all(|lane| lane.jobs == 0)
+    }
+
+    /// Whether it takes jobs.
+    pub(crate) fn is_usable(&self) -> bool {
+        self.state == WorkerState::Ready && !self.shunned
+    }
+
+    /// Whether dispatch may give it any job.
+    pub(crate) fn is_open(&self) -> bool {
+        self.is_usable() && self.solitude == Solitude::No
     }
 
     /// Writes what waits; what does not fit is left to the worker's task.
@@ -251,6 +330,8 @@ pub(crate) struct Sent {
     /// The expected work; None for a job that counts as long.
     pub(crate) short_ns: Option<u64>,
     pub(crate) bytes: usize,
+    /// Its handler was told that its time is over.
+    pub(crate) told: bool,
 }
 
 /// One lane of one worker, as the core sees it.
@@ -265,6 +346,8 @@ pub(crate) struct WorkerLane {
     bytes: usize,
     /// Nothing has started since the last look although jobs wait.
     pub(crate) stuck: bool,
+    /// Jobs were taken back from it although it had nothing else to do.
+    pub(crate) ignores: bool,
     pub(crate) seen_next: u64,
     /// Jobs whose outcome has come, for the log records that follow it.
     recent: VecDeque<Recent>,
@@ -302,6 +385,7 @@ impl WorkerLane {
             by_type: vec![0; types],
             bytes: 0,
             stuck: false,
+            ignores: false,
             seen_next: 0,
             recent: VecDeque::new(),
         }
@@ -386,14 +470,75 @@ impl WorkerLane {
         self.sent.get(index)?.as_ref()
     }
 
-    /// The numbers that are still out, lowest first.
-    pub(crate) fn numbers(&self) -> Vec<u64> {
-        let out = self.sent.iter().enumerate().filter(|(_, sent)| sent.is_some());
-        out.map(|(index, _)| self.first + index as u64).collect()
+    /// Notes that the handler of this job was told that its time is over; false when it was before, or is not out.
+    pub(crate) fn tell(&mut self, number: u64) -> bool {
+        let index = number.checked_sub(self.first).and_then(|index| usize::try_from(index).ok());
+        let sent = index.and_then(|index| self.sent.get_mut(index)?.as_mut());
+        sent.is_some_and(|sent| !std::mem::replace(&mut sent.told, true))
+    }
+
+    /// The jobs that are out, with their numbers.
+    pub(crate) fn out(&self) -> impl Iterator<Item = (u64, &Sent)> {
+        (self.first..).zip(&self.sent).filter_map(|(number, sent)| Some((number, sent.as_ref()?)))
+    }
+
+    /// Counts what is out anew; whether the sums were wrong.
+    pub(crate) fn recount(&mut self) -> bool {
+        let before = (self.jobs, self.long, self.short_ns, self.bytes, self.by_type.clone());
+        (self.jobs, self.long, self.short_ns, self.bytes) = (0, 0, 0, 0);
+        self.by_type.fill(0);
+        for sent in self.sent.iter().flatten() {
+            self.jobs += 1;
+            self.bytes += sent.bytes;
+            match sent.short_ns {
+                Some(short_ns) => self.short_ns += short_ns,
+                None => self.long += 1,
+            }
+            if let Some(count) = self.by_type.get_mut(sent.type_index) {
+                *count += 1;
+            }
+        }
+        before != (self.jobs, self.long, self.short_ns, self.bytes, self.by_type.clone())
     }
 }
 
 impl State {
+    pub(crate) fn new(poison: Poison) -> Self {
+        Self {
+            ledger: Ledger::default(),
+            types: Vec::new(),
+            by_name: FxHashMap::default(),
+            pools: Vec::new(),
+            poison,
+            suspects_waiting: 0,
+            solitude_used: false,
+        }
+    }
+
+    /// Puts a job among those that wait: at the front when it comes back, and apart when it has to run alone.
+    pub(crate) fn enqueue(&mut self, id: JobId, front: bool) {
+        let Some(entry) = self.ledger.get_mut(id) else { return };
+        entry.stage = Stage::Waiting;
+        let (job_type, solitary) = (entry.job_type, entry.solitary);
+        let Some(kind) = self.types.get_mut(job_type) else { return };
+        let queue = if solitary { &mut kind.suspects } else { &mut kind.queue };
+        if front {
+            queue.push_front(id)
+        } else {
+            queue.push_back(id)
+        }
+        self.suspects_waiting += usize::from(solitary);
+    }
+
+    /// Takes every job of a type that waits.
+    pub(crate) fn empty_queues(&mut self, job_type: usize) -> VecDeque<JobId> {
+        let Some(kind) = self.types.get_mut(job_type) else { return VecDeque::new() };
+        self.suspects_waiting -= kind.suspects.len();
+        let mut waiting = std::mem::take(&mut kind.queue);
+        waiting.append(&mut kind.suspects);
+        waiting
+    }
+
     /// The index of a type by its name, made when it is new.
     pub(crate) fn type_index(&mut self, name: &str) -> usize {
         if let Some(index) = self.by_name.get(name) {

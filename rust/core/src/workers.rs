@@ -1,4 +1,4 @@
-//! The core's end of each link: reads outcomes, writes what did not fit at once, and buries the dead.
+//! The core's end of each link: reads outcomes and writes what did not fit at once.
 
 use std::future::poll_fn;
 use std::io::ErrorKind;
@@ -9,18 +9,17 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 use tokio::net::UnixStream;
 
-use crate::events::{Event, StartedJob};
+use crate::events::Event;
 use crate::fleet::Fleet;
 use crate::job::now;
 use crate::ledger::Stage;
 use crate::link::{FrameError, Outcome, OutcomeHead, ToCore, encode_cancel, encode_drain};
-use crate::recorder::Progress;
 use crate::settle::Work;
-use crate::state::{Sent, WorkerState};
+use crate::state::WorkerState;
 
 /// Failures of handlers wait at least this long for their next try: a repeat of the command is recognised
 /// inside the back-off, and a failing dependency does not burn all retries at once.
-const DEFAULT_BACKOFF_MS: u64 = 1_000;
+pub(crate) const DEFAULT_BACKOFF_MS: u64 = 1_000;
 
 /// After this many reads other workers have their turn, however much a flooding one still sends.
 const READS_AT_ONCE: usize = 8;
@@ -128,7 +127,7 @@ impl Fleet {
         let Some(pool) = state.pools.get_mut(pool) else { return false };
         let Some(owner) = pool.workers.get_mut(index) else { return false };
         let Some(lane_state) = owner.lanes.get_mut(lane) else { return false };
-        lane_state.stuck = false;
+        (lane_state.stuck, lane_state.ignores) = (false, false);
         let Some(sent) = lane_state.take(head.number) else { return false };
         owner.jobs += 1;
         let Some(entry) = state.ledger.get_mut(sent.id) else { return false };
@@ -145,6 +144,9 @@ impl Fleet {
             } else {
                 kind.settling += 1;
             }
+        }
+        if !state.poison.is_empty() {
+            state.poison.acquit(entry.job.key());
         }
         if entry.disowned {
             state.ledger.remove(sent.id);
@@ -275,48 +277,7 @@ impl Fleet {
         }
     }
 
-    /// A worker process is dead: reads its link to the end, then sorts what it held.
-    pub(crate) fn bury(self: &Rc<Self>, worker: u64, reason: &str) {
-        let settled = self.read_to_end(worker);
-        let mut state = self.state.borrow_mut();
-        let Some((pool_index, index)) = state.place(worker) else { return };
-        let Some(pool) = state.pools.get_mut(pool_index) else { return };
-        let owner = pool.workers.remove(index);
-        if let Some(waker) = &owner.waker {
-            waker.wake_by_ref();
-        }
-        let (mut unstarted, mut started) = (Vec::new(), Vec::new());
-        for (lane_index, lane) in owner.lanes.iter().enumerate() {
-            for number in lane.numbers() {
-                let Some(sent) = lane.get(number).copied() else { continue };
-                match owner.recorder.classify(lane_index as u16, number) {
-                    Progress::Unstarted => unstarted.push(sent.id),
-                    Progress::Running { .. } => started.push((sent, true)),
-                    Progress::Returned => started.push((sent, false)),
-                }
-            }
-        }
-        for id in unstarted.iter().chain(started.iter().map(|(sent, _)| &sent.id)) {
-            let job_type = state.ledger.get(*id).map(|entry| entry.job_type);
-            if let Some(kind) = job_type.and_then(|index| state.types.get_mut(index)) {
-                kind.sent -= 1;
-            }
-        }
-        drop(state);
-        let jobs = started.iter().filter_map(|(sent, running)| self.describe(sent, *running)).collect();
-        let (requeued, handed_back) = (unstarted.len() as u64, started.len() as u64);
-        for (sent, _) in started {
-            self.hand_back(sent.id, reason, 0);
-        }
-        self.put_back(unstarted);
-        let reason = reason.to_owned();
-        self.events.push(&Event::Buried { worker, reason, settled, requeued, handed_back, jobs });
-        self.state.borrow_mut().forget_retired();
-        self.wake_pollers();
-        self.tell_if_drained();
-    }
-
-    fn read_to_end(self: &Rc<Self>, worker: u64) -> u64 {
+    pub(crate) fn read_to_end(self: &Rc<Self>, worker: u64) -> u64 {
         let mut settled = 0;
         loop {
             let mut state = self.state.borrow_mut();
@@ -335,12 +296,5 @@ impl Fleet {
                 Err(_) => return settled,
             }
         }
-    }
-
-    fn describe(&self, sent: &Sent, running: bool) -> Option<StartedJob> {
-        let state = self.state.borrow();
-        let entry = state.ledger.get(sent.id)?;
-        let r#type = state.types.get(entry.job_type)?.name.to_string();
-        Some(StartedJob { r#type, key: entry.job.key().to_owned(), running })
     }
 }

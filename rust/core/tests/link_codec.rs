@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use jobfleet_core::link::{
     FrameError, FrameReader, MAX_FRAME, Outcome, OutcomeHead, ToCore, ToWorker, encode_cancel, encode_drain,
-    encode_job, encode_job_head, encode_log, encode_logs_dropped, encode_outcome, encode_ready,
+    encode_job, encode_job_head, encode_limit, encode_log, encode_logs_dropped, encode_outcome, encode_ready,
     encode_start_failed,
 };
 use proptest::collection::vec;
@@ -50,6 +50,11 @@ fn to_worker() -> impl Strategy<Value = ToWorker> {
             number,
             reason
         }),
+        any::<(u16, u64, u64)>().prop_map(|(lane, number, limit_ms)| ToWorker::Limit {
+            lane,
+            number,
+            limit_ms
+        }),
     ]
 }
 
@@ -77,6 +82,7 @@ fn encode_to_worker(out: &mut Vec<u8>, frame: &ToWorker) {
         }
         ToWorker::Drain => encode_drain(out),
         ToWorker::Cancel { lane, number, reason } => encode_cancel(out, *lane, *number, reason).unwrap(),
+        ToWorker::Limit { lane, number, limit_ms } => encode_limit(out, *lane, *number, *limit_ms),
     }
 }
 

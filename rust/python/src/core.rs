@@ -67,6 +67,19 @@ impl Core {
         self.0.worker_dead(worker_id, reason).map_err(raise)
     }
 
+    fn shun_worker(&self, worker_id: u64, shunned: bool) -> PyResult<()> {
+        self.0.shun_worker(worker_id, shunned).map_err(raise)
+    }
+
+    fn condemn_worker(&self, worker_id: u64, blameless: bool) -> PyResult<()> {
+        self.0.condemn_worker(worker_id, blameless).map_err(raise)
+    }
+
+    #[getter]
+    fn beats(&self) -> u64 {
+        self.0.beats()
+    }
+
     fn stop_activation(&self) -> PyResult<()> {
         self.0.stop_activation().map_err(raise)
     }

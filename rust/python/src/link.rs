@@ -1,6 +1,9 @@
 //! The class `Link`: a worker process's end of the link, as Python has it.
 
-#![expect(unsafe_code, reason = "takes over descriptors that Python passes as numbers")]
+#![expect(
+    unsafe_code,
+    reason = "takes over descriptors that Python passes as numbers, and raises in threads"
+)]
 
 use std::borrow::Cow;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -11,7 +14,7 @@ use jobfleet_core::link::worker_end::{Misuse, Take, Woken, WorkerEnd};
 use jobfleet_core::recorder::{LaneKind, LaneSpec, now_ns};
 use pyo3::exceptions::{PyOverflowError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyString};
+use pyo3::types::{PyBytes, PyString, PyType};
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Link>()
@@ -199,6 +202,33 @@ impl Link {
     fn take_cancels(&self) -> PyResult<Vec<(u16, u64, String)>> {
         let cancels = self.end()?.take_cancels();
         Ok(cancels.into_iter().map(|cancel| (cancel.lane, cancel.number, cancel.reason)).collect())
+    }
+
+    fn wait_limit(&self, py: Python<'_>) -> PyResult<Option<(u16, u64, u64)>> {
+        let end = self.end()?;
+        let limit = py.detach(|| end.wait_limit());
+        Ok(limit.map(|limit| (limit.lane, limit.number, limit.limit_ms)))
+    }
+
+    fn interrupt(
+        &self,
+        lane: Int<u16>,
+        slot: Int<u16>,
+        number: Int<u64>,
+        thread: Int<u64>,
+        error: &Bound<'_, PyType>,
+    ) -> PyResult<bool> {
+        // From here to the end nothing lets go of the GIL, so that the job cannot be settled in between.
+        if self.end()?.running(lane.0, slot.0).map_err(value_error)? != Some(number.0) {
+            return Ok(false);
+        }
+        // SAFETY: the GIL is held, and the class is alive; CPython takes a reference of its own.
+        let threads = unsafe { pyo3::ffi::PyThreadState_SetAsyncExc(thread.0 as _, error.as_ptr()) };
+        Ok(threads > 0)
+    }
+
+    fn running(&self, lane: Int<u16>, slot: Int<u16>) -> PyResult<Option<u64>> {
+        self.end()?.running(lane.0, slot.0).map_err(value_error)
     }
 
     #[getter]

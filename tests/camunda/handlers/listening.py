@@ -13,6 +13,7 @@ class Fetched(msgspec.Struct, rename="camel"):
     """Of all variables only these are fetched, and `absent` is none of them."""
 
     wanted_one: int
+    listened: str = ""
     absent: str = "absent"
 
 
@@ -25,4 +26,10 @@ def listen(job: Job[dict[str, Any]]) -> dict[str, object]:
 
 @handler(f"{PROCESS}-work", tenants=["<default>"])
 def work(job: Job[Fetched]) -> dict[str, object]:
-    return {"wanted": job.variables.wanted_one, "absent": job.variables.absent, "tenant": job.tenant_id}
+    variables = job.variables
+    return {
+        "wanted": variables.wanted_one,
+        "absent": variables.absent,
+        "tenant": job.tenant_id,
+        "after": variables.listened,
+    }

@@ -21,6 +21,10 @@ impl Decode for ToWorker {
                 let (lane, number) = (payload.u16()?, payload.u64()?);
                 Ok(Self::Cancel { lane, number, reason: payload.rest_as_text()? })
             }
+            kind::LIMIT => {
+                let (lane, number, limit_ms) = (payload.u16()?, payload.u64()?, payload.u64()?);
+                payload.end(Self::Limit { lane, number, limit_ms })
+            }
             kind => Err(FrameError::UnknownKind { kind }),
         }
     }

@@ -48,6 +48,17 @@ pub fn encode_cancel(out: &mut Vec<u8>, lane: u16, number: u64, reason: &str) ->
     })
 }
 
+/// Append the word that the time of a job's handler is over.
+pub fn encode_limit(out: &mut Vec<u8>, lane: u16, number: u64, limit_ms: u64) {
+    empty(out, kind::LIMIT);
+    if let Some(length) = out.len().checked_sub(LENGTH_BYTES + 1).and_then(|start| out.get_mut(start)) {
+        *length = 1 + 2 + 8 + 8;
+    }
+    out.extend_from_slice(&lane.to_le_bytes());
+    out.extend_from_slice(&number.to_le_bytes());
+    out.extend_from_slice(&limit_ms.to_le_bytes());
+}
+
 /// Append the word that the worker takes jobs.
 pub fn encode_ready(out: &mut Vec<u8>) {
     empty(out, kind::READY);

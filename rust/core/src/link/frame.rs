@@ -18,6 +18,7 @@ pub(super) mod kind {
     pub(in crate::link) const JOB: u8 = 1;
     pub(in crate::link) const DRAIN: u8 = 2;
     pub(in crate::link) const CANCEL: u8 = 3;
+    pub(in crate::link) const LIMIT: u8 = 4;
     pub(in crate::link) const READY: u8 = 16;
     pub(in crate::link) const START_FAILED: u8 = 17;
     pub(in crate::link) const OUTCOME: u8 = 18;
@@ -57,6 +58,15 @@ pub enum ToWorker {
         number: u64,
         /// Why, for the handler's author.
         reason: String,
+    },
+    /// The handler of this job has run for as long as it may: `lane u16 | number u64 | limit_ms u64`.
+    Limit {
+        /// Index of the lane.
+        lane: u16,
+        /// The job's number in its lane.
+        number: u64,
+        /// The limit.
+        limit_ms: u64,
     },
 }
 

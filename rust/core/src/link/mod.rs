@@ -16,7 +16,7 @@ mod reader;
 pub mod worker_end;
 
 pub use encode::{
-    encode_cancel, encode_drain, encode_job, encode_job_head, encode_log, encode_logs_dropped,
+    encode_cancel, encode_drain, encode_job, encode_job_head, encode_limit, encode_log, encode_logs_dropped,
     encode_outcome, encode_ready, encode_start_failed,
 };
 pub use frame::{FrameError, MAX_FRAME, OutcomeHead, ToCore, ToWorker};

@@ -15,10 +15,17 @@ use crate::job::now;
 use crate::ledger::JobId;
 use crate::link::Outcome;
 use crate::renew::Permit;
+use crate::settings::Backpressure;
 use crate::transport::{Kind, Line, SendError};
 
 /// Idle lanes are looked at this often, so that no connection idles until the engine closes it.
 const JANITOR_EVERY: Duration = Duration::from_secs(20);
+
+/// A lane that has waited this long for an answer counts for nothing until it comes.
+const STALLED_AFTER: Duration = Duration::from_secs(1);
+
+/// An engine that answers nothing at all is not asked by ever more connections.
+const MOST_STALLED: usize = 64;
 
 /// A command on its way to the engine.
 pub(crate) struct Work {
@@ -47,6 +54,8 @@ pub(crate) struct Outcomes {
     idle: RefCell<Vec<usize>>,
     sizer: RefCell<Sizer>,
     refusals: Cell<u64>,
+    /// Lanes that wait for an answer which may never come.
+    stalled: Cell<usize>,
 }
 
 #[derive(Default)]
@@ -54,6 +63,8 @@ struct Lane {
     given: RefCell<Option<Work>>,
     waker: RefCell<Option<Waker>>,
     look: Cell<bool>,
+    /// Since when it waits for an answer.
+    asked_at: Cell<Option<Duration>>,
 }
 
 impl Outcomes {
@@ -64,6 +75,7 @@ impl Outcomes {
             idle: RefCell::default(),
             sizer: RefCell::new(Sizer::new(most)),
             refusals: Cell::new(0),
+            stalled: Cell::new(0),
         }
     }
 
@@ -77,9 +89,23 @@ impl Outcomes {
         self.refusals.get()
     }
 
-    /// Lanes that carry work.
+    /// Lanes that carry work and get on with it.
     fn busy(&self) -> usize {
-        self.lanes.borrow().len() - self.idle.borrow().len()
+        (self.lanes.borrow().len() - self.idle.borrow().len()).saturating_sub(self.stalled.get())
+    }
+
+    /// Looks for lanes whose answer does not come: others take their place, or a small limit could be used up by
+    /// answers that never come, and every job's lease would end meanwhile.
+    pub(crate) fn look(&self, fleet: &Rc<Fleet>, time: Duration) {
+        let is_stalled = |lane: &Rc<Lane>| {
+            lane.asked_at.get().is_some_and(|asked_at| time.saturating_sub(asked_at) >= STALLED_AFTER)
+        };
+        let stalled = self.lanes.borrow().iter().filter(|lane| is_stalled(lane)).count();
+        self.stalled.set(stalled.min(MOST_STALLED));
+        while self.busy() < self.limit() {
+            let Some(work) = self.queue.borrow_mut().pop_front() else { break };
+            self.push(fleet, work);
+        }
     }
 
     /// Takes in work; it goes to an idle lane, to a new one while more are worth having, or waits.
@@ -109,9 +135,11 @@ impl Outcomes {
         self.queue.borrow_mut().pop_front()
     }
 
-    fn refused(&self) {
+    fn refused(&self, backpressure: Backpressure) {
         self.refusals.set(self.refusals.get() + 1);
-        self.sizer.borrow_mut().refused(now());
+        if backpressure == Backpressure::Balanced {
+            self.sizer.borrow_mut().refused(now());
+        }
     }
 
     fn answered(&self, fleet: &Rc<Fleet>, latency: Duration) {
@@ -154,7 +182,9 @@ async fn run(fleet: Rc<Fleet>, lane: Rc<Lane>, index: usize) {
             given = idle(&lane, &mut line).await;
             continue;
         };
+        lane.asked_at.set(Some(now()));
         deliver(&fleet, &mut line, work).await;
+        lane.asked_at.set(None);
     }
 }
 
@@ -210,7 +240,7 @@ async fn deliver(fleet: &Rc<Fleet>, line: &mut Line, mut work: Work) {
         Err(SendError::Ambiguous(_) | SendError::Cut(_)) => policy::Result::Unanswered,
     };
     if matches!(result, policy::Result::Answered(Verdict::Backpressure)) {
-        fleet.outcomes.refused();
+        fleet.outcomes.refused(fleet.settings.backpressure);
         if matches!(work.command, Command::Renew(_)) {
             fleet.permits.borrow_mut().on_backpressure(now());
         }

@@ -27,8 +27,17 @@ const MESSAGE_LIMIT: usize = 2_000;
 impl Fleet {
     /// Gives a job back to the engine with unchanged retries.
     pub(crate) fn hand_back(self: &Rc<Self>, id: JobId, message: &str, backoff_ms: u64) {
+        if !self.begin_settling(id) {
+            return;
+        }
+        let message = message.to_owned();
+        self.outcomes.push(self, Work::settle(id, Outcome::HandBack { message, backoff_ms }));
+    }
+
+    /// Notes that an outcome goes out for a job that no worker has; false when nobody wants one.
+    pub(crate) fn begin_settling(&self, id: JobId) -> bool {
         let mut state = self.state.borrow_mut();
-        let Some(entry) = state.ledger.get_mut(id) else { return };
+        let Some(entry) = state.ledger.get_mut(id) else { return false };
         let (job_type, disowned) = (entry.job_type, entry.disowned);
         entry.stage = Stage::Settling;
         if disowned {
@@ -37,13 +46,11 @@ impl Fleet {
         if let Some(kind) = state.types.get_mut(job_type) {
             if disowned {
                 kind.counters.lost += 1;
-                return;
+            } else {
+                kind.settling += 1;
             }
-            kind.settling += 1;
         }
-        drop(state);
-        let message = message.to_owned();
-        self.outcomes.push(self, Work::settle(id, Outcome::HandBack { message, backoff_ms }));
+        !disowned
     }
 
     /// Gives back a job that cannot start before half its lease is over.
@@ -112,7 +119,7 @@ impl Fleet {
         self.events.push(&Event::JobRejected {
             r#type: kind.name.to_string(),
             key: entry.job.key().to_owned(),
-            message: words.to_owned(),
+            message: self.transport.without_credentials(words),
         });
     }
 

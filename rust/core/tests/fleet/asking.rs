@@ -163,3 +163,28 @@ fn the_first_polls_of_many_types_are_spread_over_the_jitter() {
     assert!(held(&first) < 20, "{} polls at once", held(&first));
     fleet.until_status("all", |status| held(status) == 40);
 }
+
+#[test]
+fn the_legacy_profile_counts_refusals_and_yields_to_none() {
+    for (profile, yields) in [("balanced", true), ("legacy", false)] {
+        let fleet = Fleet::made(Options::default(), json!({"backpressure": profile}), work(json!({})));
+        let _worker = fleet.worker(|_| Reply::Complete);
+        let refuse = Fault::new(FaultKind::Backpressure);
+        fleet.engine.set_faults(vec![
+            refuse.clone().on([Target::Complete]).probability(0.3),
+            refuse.on([Target::Activate]).probability(0.3),
+        ]);
+        fleet.add_jobs("work", 400);
+        fleet.until("all done", |account| account["completed"] == 400);
+        let status =
+            fleet.until_status("refused", |status| status["permits"]["refusals"].as_u64() >= Some(1));
+        let permits = &status["permits"];
+        assert!(permits["outcome_refusals"].as_u64() > Some(20), "{permits}");
+        assert_eq!(
+            (permits["cap"].is_u64(), permits["outcome_limit"].as_u64() < Some(8)),
+            (yields, yields),
+            "{permits}"
+        );
+        fleet.assert_clean();
+    }
+}

@@ -136,3 +136,17 @@ fn credentials_that_may_not_read_the_topology_are_no_outage() {
     let told = fleet.count_told("engine");
     assert!(told <= 3, "the engine goes up and down: told {told} times");
 }
+
+#[test]
+fn words_of_the_engine_that_repeat_the_credentials_are_masked() {
+    // The engine says this word by itself, as one that repeats what it was sent would.
+    let secret = "EXCEEDED_BATCH_RECORD_SIZE";
+    let authorization = format!("Bearer {secret}");
+    let mut fleet = Fleet::with(Dialect::V8_10, &[("work", 20_000)], json!({"authorization": authorization}));
+    let _worker = fleet.worker(|_| Reply::Complete);
+    fleet.engine.set_faults(vec![Fault::new(FaultKind::RecordTooLarge).on([Target::Complete])]);
+    fleet.add_jobs("work", 1);
+    let told = fleet.event("job_rejected").to_string();
+    assert!(!told.contains(secret) && told.contains("********"), "{told}");
+    fleet.until("an incident", |account| account["incidents"] == 1);
+}

@@ -248,3 +248,13 @@ fn outcomes_of_every_kind_survive_resets_before_the_effect() {
     fleet.until("all thrown", |account| account["errors_thrown"] == 200 && ended(account));
     fleet.assert_clean();
 }
+
+#[test]
+fn an_answer_that_never_comes_does_not_hold_up_the_outcomes_behind_it() {
+    let settings = json!({"outcome_connections_max": 1, "answer_limit_ms": 600_000});
+    let fleet = Fleet::with(Dialect::V8_6, &[("work", 20_000)], settings);
+    let _worker = fleet.worker(|_| Reply::Complete);
+    fleet.engine.set_faults(vec![Fault::new(FaultKind::HangBefore).on([Target::Complete]).times(1)]);
+    fleet.add_jobs("work", 100);
+    fleet.until("all others done", |account| account["completed"] == 99);
+}

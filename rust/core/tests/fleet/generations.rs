@@ -100,6 +100,7 @@ fn switches_under_load_fail_no_job_and_leave_nothing_behind() {
         let status = fleet.status();
         assert_eq!(status["workers"].as_array().unwrap().len(), 1, "{status}");
         assert_eq!(status["workers"][0]["pool_id"], serving);
+        assert_eq!(status["generations"], 1, "{status}");
         fleet.assert_clean();
     }
 }
@@ -155,9 +156,69 @@ fn jobs_that_lack_a_variable_which_new_handlers_need_go_back_first() {
 }
 
 #[test]
+fn jobs_that_wait_in_the_core_without_such_a_variable_go_back_too() {
+    let mut fleet = Fleet::new(Dialect::V8_10, &[]);
+    let typed =
+        |fetch: &[&str]| json!({"type": "work", "lane": 0, "slots": 1, "lease_ms": 300_000, "fetch": fetch});
+    let first = fleet.standby(1, &[typed(&["a"])]);
+    fleet.core.switch_pools(vec![first], vec![]).unwrap();
+    let gate = Gate::default();
+    let quick = gate.after(40);
+    // Long enough that most jobs wait in the core.
+    let old = fleet.worker_of(first, move |job| {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+        quick(job)
+    });
+    fleet.event("worker_ready");
+    fleet.engine.add_jobs(with_variables("work", 100)).unwrap();
+    fleet.until_status("some wait", |status| {
+        stuck(status) && status["types"][0]["waiting"].as_u64() > Some(0)
+    });
+    let next = fleet.standby(2, &[typed(&["a", "b"])]);
+    let lacking = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&lacking);
+    let _new = fleet.worker_of(next, move |job| {
+        seen.fetch_or(!std::str::from_utf8(job).unwrap().contains("\"b\""), Ordering::AcqRel);
+        Reply::Complete
+    });
+    fleet.event("worker_ready");
+    fleet.core.switch_pools(vec![next], vec![first]).unwrap();
+    fleet.until("all but the running one", |account| account["completed"] == 99);
+    assert!(!lacking.load(Ordering::Acquire), "a job came without its variable");
+    gate.open();
+    retire(&mut fleet, old);
+    fleet.assert_clean();
+}
+
+#[test]
+fn a_type_that_left_is_not_waited_for_while_its_old_worker_still_runs() {
+    let mut fleet = Fleet::new(Dialect::V8_10, &[("gone", 300_000), ("work", 300_000)]);
+    let gate = Gate::default();
+    let old = fleet.worker(gate.after(0));
+    fleet.event("worker_ready");
+    fleet.add_jobs("gone", 1);
+    fleet.until_status("it runs", |status| status["workers"][0]["busy"] == 1);
+    let next = fleet.standby(2, &[work(30_000)]);
+    let _new = fleet.worker_of(next, |_| Reply::Complete);
+    fleet.event("worker_ready");
+    fleet.core.switch_pools(vec![next], vec![0]).unwrap();
+    let gone = |status: &serde_json::Value| {
+        let types = status["types"].as_array().unwrap();
+        types.iter().find(|kind| kind["type"] == "gone").map(|kind| kind["pool"].clone())
+    };
+    let status = fleet.until_status("it drains", |status| status["workers"][0]["state"] == "draining");
+    assert_eq!(gone(&status), Some("".into()), "{status}");
+    gate.open();
+    retire(&mut fleet, old);
+    fleet.until("done", |account| account["completed"] == 1);
+    fleet.until_status("forgotten", |status| gone(status).is_none());
+    fleet.assert_clean();
+}
+
+#[test]
 fn jobs_of_a_type_that_left_go_back_and_none_is_asked_for() {
     for dialect in [Dialect::V8_6, Dialect::V8_10] {
-        let mut fleet = Fleet::new(dialect, &[("gone", 30_000), ("work", 30_000)]);
+        let mut fleet = Fleet::new(dialect, &[("gone", 300_000), ("work", 300_000)]);
         let old = fleet.worker(|_| Reply::Complete);
         fleet.event("worker_ready");
         fleet.until_status("polls", |status| status["held_polls"] == 2);

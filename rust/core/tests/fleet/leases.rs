@@ -36,7 +36,9 @@ fn the_completion_of_finished_work_goes_out_late_and_once() {
     let (key, _) = fleet.engine.add_jobs(NewJobs::new("work", 1)).unwrap();
     fleet.until("started", |_| entered.load(Ordering::Acquire) == 1);
     // Renewals and polls get nowhere until the lease is over, and nobody else takes the job.
-    fleet.engine.set_faults(vec![Fault::new(FaultKind::Unauthorized).on([Target::Activate, Target::Update])]);
+    fleet
+        .engine
+        .set_faults(vec![Fault::new(FaultKind::GatewayTimeout).on([Target::Activate, Target::Update])]);
     fleet.until_job(key, &["waiting"]);
     gate.store(false, Ordering::Release);
     let job = fleet.until_job(key, &["completed"]);
@@ -52,9 +54,9 @@ fn a_failure_or_an_error_after_the_leases_end_is_not_sent() {
             let (_worker, gate, entered) = gated(&fleet, reply);
             let (key, _) = fleet.engine.add_jobs(NewJobs::new("work", 1)).unwrap();
             fleet.until("started", |_| entered.load(Ordering::Acquire) == 1);
-            fleet
-                .engine
-                .set_faults(vec![Fault::new(FaultKind::Unauthorized).on([Target::Activate, Target::Update])]);
+            fleet.engine.set_faults(vec![
+                Fault::new(FaultKind::GatewayTimeout).on([Target::Activate, Target::Update]),
+            ]);
             fleet.until_job(key, &["waiting"]);
             gate.store(false, Ordering::Release);
             fleet.until_status("dropped", |status| {
@@ -91,7 +93,7 @@ fn a_renewal_refused_for_a_moment_is_tried_again() {
     for dialect in DIALECTS {
         let fleet = Fleet::new(dialect, &[("work", 600)]);
         let (worker, gate, _) = gated(&fleet, Reply::Complete);
-        let faults = [FaultKind::Unavailable, FaultKind::ProxyNotFound, FaultKind::Unauthorized]
+        let faults = [FaultKind::Unavailable, FaultKind::ProxyNotFound, FaultKind::ProxyBadGateway]
             .map(|kind| Fault::new(kind).on([Target::Update]).times(1));
         fleet.engine.set_faults(faults.to_vec());
         let (key, _) = fleet.engine.add_jobs(NewJobs::new("work", 1)).unwrap();

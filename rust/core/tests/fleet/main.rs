@@ -3,8 +3,10 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod asking;
+mod books;
 mod commands;
 mod credentials;
+mod deaths;
 mod faults;
 mod fencing;
 mod flow;

@@ -251,6 +251,11 @@ impl Worker {
         }
     }
 
+    /// The outcome of the job that runs will not be sent: the handler's end is the worker's.
+    pub(crate) fn doom(&self) {
+        self.stop.store(true, Ordering::Release);
+    }
+
     /// Waits until the worker has left by itself, as after a drain.
     pub(crate) fn left(mut self) -> u64 {
         self.thread.take().unwrap().join().unwrap();

@@ -7,6 +7,7 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 
 use super::lane::{OutOfStep, Queued};
+use super::limits::Limit;
 use super::poller::signal;
 use super::shared::{Cancel, Shared};
 use crate::link::{FrameError, FrameReader, ToWorker};
@@ -72,6 +73,9 @@ impl Inbox {
                 ToWorker::Cancel { lane, number, reason } => {
                     self.deliver(shared, reader)?;
                     shared.cancel(Cancel { lane, number, reason })?;
+                }
+                ToWorker::Limit { lane, number, limit_ms } => {
+                    shared.limits.push(Limit { lane, number, limit_ms })
                 }
             }
         }

@@ -182,6 +182,12 @@ impl Lane {
         }
     }
 
+    /// The job that a slot runs.
+    pub(super) fn running(&self, slot: u16) -> Result<Option<u64>, Misuse> {
+        let number = self.cell(slot)?.number.load(Ordering::Acquire);
+        Ok((number != 0).then_some(number))
+    }
+
     /// Make the slot of an ended job free again.
     pub(super) fn release(&self, slot: u16) -> Released {
         if self.kind != LaneKind::Loop {

@@ -8,6 +8,7 @@ mod descriptors;
 mod gate;
 mod inbox;
 mod lane;
+mod limits;
 mod log_queue;
 mod misuse;
 mod native;
@@ -18,6 +19,7 @@ mod signals;
 
 pub use gate::Woken;
 pub use lane::{Job, Take};
+pub use limits::Limit;
 pub use misuse::Misuse;
 pub use shared::Cancel;
 
@@ -171,6 +173,17 @@ impl WorkerEnd {
     #[must_use]
     pub fn take_cancels(&self) -> Vec<Cancel> {
         std::mem::take(&mut *lock(&self.shared.cancels))
+    }
+
+    /// Wait for the next handler whose time is over; none once the link is gone.
+    #[must_use]
+    pub fn wait_limit(&self) -> Option<Limit> {
+        self.shared.limits.wait()
+    }
+
+    /// The job that a slot of a main or threads lane runs, if any.
+    pub fn running(&self, lane: u16, slot: u16) -> Result<Option<u64>, Misuse> {
+        self.lane(lane)?.running(slot)
     }
 
     /// True once the core gives nothing more and every taken job is settled, or the core is gone.

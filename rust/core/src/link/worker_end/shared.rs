@@ -12,6 +12,7 @@ use rustix::net::{Shutdown, shutdown};
 use super::gate::{Woken, timespec};
 use super::inbox::{Broken, Inbox};
 use super::lane::Lane;
+use super::limits::Limits;
 use super::lock;
 use super::outbox::{Next, Outbox, Written};
 use super::poller::{Poller, new_eventfd, signal};
@@ -42,6 +43,7 @@ pub(super) struct Shared {
     pub(super) lanes: Box<[Lane]>,
     pub(super) outbox: Outbox,
     pub(super) cancels: Mutex<Vec<Cancel>>,
+    pub(super) limits: Limits,
     pub(super) stopping: AtomicBool,
     phase: AtomicU8,
 }
@@ -62,6 +64,7 @@ impl Shared {
             lanes: lanes.into(),
             outbox: Outbox::default(),
             cancels: Mutex::default(),
+            limits: Limits::default(),
             stopping: AtomicBool::new(false),
             phase: AtomicU8::new(OPEN),
         })
@@ -175,6 +178,7 @@ impl Shared {
             // It wakes a taker that reads.
             let _ = shutdown(&self.link, Shutdown::Both);
             self.lanes.iter().for_each(|lane| lane.drain(true));
+            self.limits.close();
             self.wake_loops();
         }
     }
