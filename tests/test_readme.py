@@ -65,6 +65,15 @@ def test_settings_of_the_readme_are_taken(tmp_path: Path) -> None:
     assert (settings.name, settings.grace) == ("payments", Duration(20))
 
 
+def test_certificates_of_the_readme_are_taken(tmp_path: Path) -> None:
+    file = tmp_path / "fleet.toml"
+    (certificates,) = (block for block in blocks("toml") if "[engine.tls]" in block)
+    file.write_text(certificates)
+    engine = load_settings({}, {}, file).settings.engine
+    assert engine.url == "camunda+https://camunda.internal/zeebe"
+    assert (engine.tls.ca_file, engine.tls.key_file) == (tmp_path / "ca.pem", tmp_path / "fleet.key")
+
+
 def test_readme_lists_every_exit_status() -> None:
     listed = {(int(number), name) for number, name in re.findall(r"^\| (\d+) \| ([A-Z_]+) \|", README, re.MULTILINE)}
     assert listed == {(code.value, code.name) for code in ExitCode}

@@ -16,7 +16,10 @@ class Core:
     """
 
     def __new__(cls, settings: bytes) -> Core:
-        """Make a core from `CoreSettings` as JSON. Raises `ValueError` naming the bad field."""
+        """Make a core from `CoreSettings` as JSON; certificates are read at once.
+
+        Raises `ValueError` naming the bad field, or the certificate that cannot be used.
+        """
 
     def start(self) -> None:
         """Start the native thread. Nothing is activated until a pool and a ready worker exist."""
@@ -215,8 +218,9 @@ class LocalEngine:
 
     def __new__(cls, options: bytes = b"{}") -> LocalEngine:
         """Start to listen. `options` are JSON: `host`, `port` (0 takes a free one), `dialect` ("8.6", "8.8",
-        "8.10"), `seed`, and what `POST /local/settings` takes. Raises `OSError` when the port is taken,
-        `ValueError` naming a bad option.
+        "8.10"), `seed`, `tls` (`cert_pem`, `key_pem`, and `client_ca_pem` to let in only clients of that
+        authority), and what `POST /local/settings` takes. Raises `OSError` when the port is taken, `ValueError`
+        naming a bad option.
         """
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,17 @@ def test_every_setting_can_be_given_in_the_environment() -> None:
         ("engine", "backpressure"): ("legacy", "legacy"),
         ("engine", "fencing"): ("false", False),
         ("engine", "poll_jitter"): ("2s", Duration(2)),
+        ("engine", "http2"): ("never", "never"),
+        ("engine", "proxy"): ("http://proxy:3128", Secret("http://proxy:3128")),
+        ("engine", "connection_max_age"): ("5m", Duration(300)),
+        ("engine", "tls", "ca_file"): ("/etc/ca.pem", Path("/etc/ca.pem")),
+        ("engine", "tls", "ca_pem"): ("ca", "ca"),
+        ("engine", "tls", "cert_file"): ("/etc/cert.pem", Path("/etc/cert.pem")),
+        ("engine", "tls", "cert_pem"): ("cert", "cert"),
+        ("engine", "tls", "key_file"): ("/etc/key.pem", Path("/etc/key.pem")),
+        ("engine", "tls", "key_pem"): ("key", Secret("key")),
+        ("engine", "tls", "key_passphrase"): ("words", Secret("words")),
+        ("engine", "tls", "server_name"): ("zeebe", "zeebe"),
         ("auth", "strategy"): ("header", "header"),
         ("auth", "client_id"): ("me", "me"),
         ("auth", "client_secret"): ("s3cret", Secret("s3cret")),
@@ -93,8 +105,7 @@ def test_every_setting_can_be_given_in_the_environment() -> None:
     environ = {environment_name(path): text for path, (text, _) in samples.items()}
     settings = load_settings({}, environ).settings
     for path, (_, expected) in samples.items():
-        found = getattr(settings, path[0])
-        assert (getattr(found, path[1]) if len(path) > 1 else found) == expected
+        assert attrgetter(".".join(path))(settings) == expected
 
 
 def test_time_limits_of_a_pool_that_contradict_each_other_are_refused(tmp_path: Path) -> None:

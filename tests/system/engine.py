@@ -12,6 +12,8 @@ from jobfleet._core import LocalEngine
 from tests.camunda.waiting import wait_until
 from tests.supervisor.running import DEADLINE_S
 
+from .pki import Pki
+
 Json = dict[str, Any]
 
 NEVER = ("expired", "settled_twice", "foreign", "lost")
@@ -21,15 +23,18 @@ NEVER = ("expired", "settled_twice", "foreign", "lost")
 class Engine:
     """An engine, its admin API, and what a test wants to know of it."""
 
-    def __init__(self, port: int = 0, dialect: str = "8.10") -> None:
-        self._engine = LocalEngine(json.dumps({"port": port, "dialect": dialect}).encode())
+    def __init__(self, port: int = 0, dialect: str = "8.10", pki: Pki | None = None) -> None:
+        options = {"port": port, "dialect": dialect} | ({"tls": pki.engine_options()} if pki else {})
+        self._engine = LocalEngine(json.dumps(options).encode())
         self.port = self._engine.port
-        self._client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=DEADLINE_S)
+        self.url = f"https://localhost:{self.port}" if pki else f"http://127.0.0.1:{self.port}"
+        verify = pki.client_context() if pki else True
+        self._client = httpx.Client(base_url=self.url, timeout=DEADLINE_S, verify=verify, trust_env=False)
 
     @property
     def address(self) -> str:
         """What `--engine` takes."""
-        return f"camunda+http://127.0.0.1:{self.port}"
+        return f"camunda+{self.url}"
 
     def accept(self, *headers: str) -> None:
         """Accept only these Authorization headers from now on; none of them: every request."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from jobfleet.auth.authorization import Authorization, bearer
 from jobfleet.auth.background import in_background
@@ -15,6 +14,7 @@ from jobfleet.auth.watched import SecretText, WatchedFile
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jobfleet.auth.oauth import Token
+    from jobfleet.config.tls import TlsSettings
 
 # The token request has its own limit, after up to as long a wait for another fleet that asks for the same token.
 _LIMIT_S = 45.0
@@ -23,12 +23,14 @@ _LIMIT_S = 45.0
 class ClientCredentials:
     """Fetches tokens for one client."""
 
-    def __init__(self, request: TokenRequest, secret: SecretText, cache: TokenCache | None, verify: Any = True) -> None:
-        """`verify` says whom to trust, as httpx takes it."""
+    def __init__(
+        self, request: TokenRequest, secret: SecretText, cache: TokenCache | None, tls: TlsSettings | None = None
+    ) -> None:
+        """`tls` says whom to trust, beside the system's authorities, and has the client's own certificate."""
         self._request = request
         self._secret = secret
         self._cache = cache
-        self._verify = verify
+        self._tls = tls
         self.name = f"oauth, client {request.client_id!r}"
         self.watches = isinstance(secret, WatchedFile)
 
@@ -51,17 +53,25 @@ class ClientCredentials:
         return self._cache.complaint if self._cache else None
 
     def _get(self, present: str | None) -> Token:
-        from jobfleet.auth.oauth import fetch_token  # noqa: PLC0415 - brings httpx, which only OAuth needs
-
         if self._cache is None:
-            return fetch_token(self._request, self._secret.read(), self._verify)
+            return self._fetch()
         with self._cache.lock():
             cached = self._cached(self._cache, present)
             if cached is not None:
                 return cached
-            token = fetch_token(self._request, self._secret.read(), self._verify)
+            token = self._fetch()
             self._cache.store(token.value, token.expires_in_s)
             return token
+
+    def _fetch(self) -> Token:
+        from jobfleet.auth.oauth import fetch_token  # noqa: PLC0415 - brings httpx, which only OAuth needs
+        from jobfleet.config.tls_context import client_context  # noqa: PLC0415
+
+        try:
+            verify = client_context(self._tls) if self._tls else True
+        except ValueError as error:
+            raise AuthError(Kind.OUTAGE, f"no token: {error}") from None
+        return fetch_token(self._request, self._secret.read(), verify)
 
     def _cached(self, cache: TokenCache, present: str | None) -> Token | None:
         """The cached token, unless it is the one that has to be replaced."""

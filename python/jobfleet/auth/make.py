@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from jobfleet.auth.authorization import Authorization, basic
 from jobfleet.auth.sources import Basic, Source, TokenFile
 from jobfleet.auth.watched import FixedSecret, SecretText, WatchedFile
 from jobfleet.config.auth import AuthSettings, Strategy
 from jobfleet.config.engine_url import EngineAddress
 from jobfleet.config.model import Settings
+from jobfleet.config.tls import TlsSettings
 
 
 class Credentials:
@@ -21,7 +20,7 @@ class Credentials:
         self.source = source
 
 
-def credentials_of(settings: Settings, strategy: Strategy, engine: EngineAddress, verify: Any = True) -> Credentials:
+def credentials_of(settings: Settings, strategy: Strategy, engine: EngineAddress) -> Credentials:
     """The credentials that `strategy` names. Raises `ValueError` with a sentence for people."""
     auth = settings.auth
     if strategy == "header":
@@ -33,11 +32,11 @@ def credentials_of(settings: Settings, strategy: Strategy, engine: EngineAddress
         # Nothing can change, so nothing has to watch.
         name = f"basic, user {auth.username!r}"
         return Credentials(name, fixed=basic(auth.username or "", auth.password.reveal()))
-    source = source_of(settings, strategy, verify)
+    source = source_of(settings, strategy)
     return Credentials("none" if source is None else source.name, source=source)
 
 
-def source_of(settings: Settings, strategy: Strategy, verify: Any = True) -> Source | None:
+def source_of(settings: Settings, strategy: Strategy) -> Source | None:
     """The source of a strategy; None for `none`. Raises `ValueError` with a sentence for people."""
     auth = settings.auth
     if strategy == "basic" and auth.username is not None:
@@ -49,11 +48,11 @@ def source_of(settings: Settings, strategy: Strategy, verify: Any = True) -> Sou
 
         return Provided(auth.provider)
     if strategy == "oauth" and auth.client_id is not None:
-        return _oauth(auth, auth.client_id, verify)
+        return _oauth(auth, auth.client_id, settings.engine.tls)
     return None
 
 
-def _oauth(auth: AuthSettings, client_id: str, verify: Any) -> Source:
+def _oauth(auth: AuthSettings, client_id: str, tls: TlsSettings) -> Source:
     from jobfleet.auth.cache import TokenCache  # noqa: PLC0415 - other strategies do without
     from jobfleet.auth.client_credentials import ClientCredentials  # noqa: PLC0415
     from jobfleet.auth.token_request import TokenRequest  # noqa: PLC0415
@@ -65,7 +64,7 @@ def _oauth(auth: AuthSettings, client_id: str, verify: Any) -> Source:
     if auth.cache_dir is not None and auth.cache:
         what = (request.url, client_id, request.audience, request.scope or "", request.resource or "")
         cache = TokenCache(auth.cache_dir, *what)
-    return ClientCredentials(request, _secret(auth, "client_secret"), cache, verify)
+    return ClientCredentials(request, _secret(auth, "client_secret"), cache, tls)
 
 
 def _secret(auth: AuthSettings, name: str) -> SecretText:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import enum
 import re
+import ssl
 from typing import Any, Final
 
 import httpx
@@ -14,6 +15,7 @@ from jobfleet.auth.authorization import Authorization
 from jobfleet.auth.errors import AuthError, Kind, without
 from jobfleet.auth.make import Credentials
 from jobfleet.auth.network import Cause, explain
+from jobfleet.config.secret import Secret
 
 _LIMIT_S: Final = 10.0
 # REST endpoints for jobs came with 8.6.
@@ -39,7 +41,13 @@ class Finding(msgspec.Struct, frozen=True):
     sentence: str
 
 
-def probe_engine(url: str, credentials: Credentials, tenants: list[str] | None = None, verify: Any = True) -> Finding:
+def probe_engine(
+    url: str,
+    credentials: Credentials,
+    tenants: list[str] | None = None,
+    verify: ssl.SSLContext | bool = True,
+    proxy: Secret | None = None,
+) -> Finding:
     """Try `url`, an http or https address without `/v2`. Never raises, never shows a secret."""
     try:
         header = _header(credentials)
@@ -49,7 +57,10 @@ def probe_engine(url: str, credentials: Credentials, tenants: list[str] | None =
     headers = {"accept": "application/json"} | ({"authorization": header.value} if header else {})
     secret = header.value.partition(" ")[2] if header else None
     try:
-        with httpx.Client(base_url=url, headers=headers, timeout=_LIMIT_S, verify=verify) as client:
+        through = proxy.reveal() if proxy else None
+        with httpx.Client(
+            base_url=url, headers=headers, timeout=_LIMIT_S, verify=verify, proxy=through, trust_env=False
+        ) as client:
             finding = _topology(client, url, credentials, tenants)
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
         cause, sentence = explain(error, url)

@@ -25,6 +25,7 @@ def check_engine(loaded: Loaded) -> ExitCode:
     from jobfleet.auth.make import credentials_of  # noqa: PLC0415 - brings httpx, which other checks do without
     from jobfleet.auth.probe import Fault, probe_engine  # noqa: PLC0415
     from jobfleet.config.engine_url import parse_engine_url  # noqa: PLC0415
+    from jobfleet.config.tls_context import client_context  # noqa: PLC0415
 
     url = loaded.settings.engine.url
     if url is None:
@@ -33,10 +34,12 @@ def check_engine(loaded: Loaded) -> ExitCode:
     address = parse_engine_url(url)
     try:
         credentials = credentials_of(_without_cache(loaded.settings), loaded.strategy, address)
+        verify = client_context(loaded.settings.engine.tls)
     except ValueError as error:
         complain(str(error))
         return ExitCode.SETTINGS
-    finding = probe_engine(address.url, credentials, loaded.settings.defaults.tenants)
+    settings = loaded.settings
+    finding = probe_engine(address.url, credentials, settings.defaults.tenants, verify, settings.engine.proxy)
     if finding.fault is Fault.NONE:
         typer.echo(f"engine: {finding.sentence}")
         return ExitCode.OK

@@ -21,6 +21,7 @@ from jobfleet.config.env_file import env_file, read_env_file
 from jobfleet.config.errors import SettingsError
 from jobfleet.config.exposure import exposed_secrets, visible_password
 from jobfleet.config.hosts import granted_processors
+from jobfleet.config.layers import camunda_certificates, layered
 from jobfleet.config.model import (
     DEFAULT_POOL,
     EngineSettings,
@@ -30,9 +31,11 @@ from jobfleet.config.model import (
     Recycling,
     Settings,
 )
+from jobfleet.config.proxy import NONE, parse_proxy, proxy_of_environment
 from jobfleet.config.secret import Secret
 from jobfleet.config.shape import KeyPath, bare_type, expected, field_type
 from jobfleet.config.sources import Raw, Source, command_line, environment, toml_file
+from jobfleet.config.tls import TlsSettings
 
 _DEFAULT_FILE = Path("fleet.toml")
 _LISTS = ("handlers", "tenants")
@@ -65,19 +68,34 @@ def load_settings(
     from_file = toml_file(file) if file else {}
     from_env_file, notes = _variables(variables, f"{named}: ")
     from_environment, more = _variables(environ)
-    merged: Source = {**from_file, **from_env_file, **from_environment, **command_line(values, flags or {})}
-    settings = _build(merged)
+    merged = layered(from_file, from_env_file, from_environment, command_line(values, flags or {}))
+    settings = with_proxy(_build(merged), environ)
     strategy = _choose_credentials(settings, merged)
     notes += more + exposed_secrets(file, from_file) + exposed_secrets(named, from_env_file)
     notes += visible_password(("engine", "url") in values, settings.engine.url)
     return Loaded(settings, file, notes, named, strategy)
 
 
+def with_proxy(settings: Settings, environ: Mapping[str, str]) -> Settings:
+    """The settings with the proxy that counts. Raises `SettingsError` when the environment's cannot be used."""
+    engine = settings.engine
+    proxy = engine.proxy
+    if engine.url is None or (proxy is not None and proxy.reveal() == NONE):
+        proxy = None
+    elif proxy is None:
+        try:
+            found = proxy_of_environment(parse_engine_url(engine.url).url, environ)
+        except ValueError as error:
+            raise SettingsError([str(error)]) from None
+        proxy = found[1] if found else None
+    return msgspec.structs.replace(settings, engine=msgspec.structs.replace(engine, proxy=proxy))
+
+
 def _variables(environ: Mapping[str, str], place: str = "") -> tuple[Source, list[str]]:
     """What the variables set, ours before Camunda's."""
     theirs, their_notes = camunda_environment(environ, place)
     ours, our_notes = environment(environ, place)
-    return {**theirs, **ours}, our_notes + their_notes
+    return layered(theirs, camunda_certificates(environ, place), ours), our_notes + their_notes
 
 
 def _choose_credentials(settings: Settings, merged: Source) -> Strategy:
@@ -156,7 +174,12 @@ def _configured_file(environ: Mapping[str, str]) -> Path | None:
 def _build(merged: Source) -> Settings:
     problems: list[str] = []
     fleet: dict[str, Any] = {}
-    tables: dict[str, dict[str, Any]] = {"engine": {}, "auth": {}, "defaults": {}}
+    tables: dict[KeyPath, dict[str, Any]] = {
+        ("engine",): {},
+        ("engine", "tls"): {},
+        ("auth",): {},
+        ("defaults",): {},
+    }
     pools: dict[str, dict[str, Any]] = {}
     for path, raw in merged.items():
         try:
@@ -175,20 +198,20 @@ def _build(merged: Source) -> Settings:
     named = {name: PoolSettings(**pool) for name, pool in pools.items()}
     return Settings(
         **fleet,
-        engine=EngineSettings(**tables["engine"]),
-        auth=AuthSettings(**tables["auth"]),
-        defaults=HandlerDefaults(**tables["defaults"]),
+        engine=EngineSettings(**tables["engine",], tls=TlsSettings(**tables["engine", "tls"])),
+        auth=AuthSettings(**tables["auth",]),
+        defaults=HandlerDefaults(**tables["defaults",]),
         pools=named,
     )
 
 
 def _table(
-    path: KeyPath, fleet: dict[str, Any], tables: dict[str, dict[str, Any]], pools: dict[str, dict[str, Any]]
+    path: KeyPath, fleet: dict[str, Any], tables: dict[KeyPath, dict[str, Any]], pools: dict[str, dict[str, Any]]
 ) -> dict[str, Any]:
     """Where the setting at `path` is collected."""
     if len(path) == 1:
         return fleet
-    return tables[path[0]] if path[0] in tables else pools.setdefault(path[1], {})
+    return tables[path[:-1]] if path[:-1] in tables else pools.setdefault(path[1], {})
 
 
 def _place(path: KeyPath, raw: Raw) -> str:
@@ -210,6 +233,8 @@ def _checked(path: KeyPath, raw: Raw) -> Any:
         raise ValueError(_in_plain_words(error, path, value)) from None
     if path == ("engine", "url") and checked is not None:
         parse_engine_url(checked)
+    if path == ("engine", "proxy") and checked is not None and checked.reveal() != NONE:
+        return parse_proxy(checked.reveal())
     return checked
 
 

@@ -15,6 +15,7 @@ from msgspec import Meta
 from jobfleet.config.auth import AuthSettings
 from jobfleet.config.durations import ByteSize, Duration
 from jobfleet.config.secret import Secret
+from jobfleet.config.tls import TlsSettings
 
 Processes = Annotated[int, Meta(ge=1, le=4096)] | Literal["auto"]
 Slots = Annotated[int, Meta(ge=1, le=100_000)]
@@ -59,6 +60,18 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     poll_jitter: Annotated[Duration, Meta(description="Random delay of each job type's first poll, at most.")] = (
         Duration(0)
     )
+    http2: Annotated[
+        Literal["auto", "never", "always"],
+        Meta(description='HTTP/2: "auto" where https offers it, "always" on http too, which has to be known before.'),
+    ] = "auto"
+    proxy: Annotated[
+        Secret | None,
+        Meta(description='HTTP proxy, http://[USER:PASSWORD@]HOST:PORT; "none" ignores HTTPS_PROXY and the like.'),
+    ] = None
+    connection_max_age: Annotated[
+        Duration, Meta(description="Age at which a connection gives way to one to a newly resolved address.")
+    ] = Duration(600)
+    tls: Annotated[TlsSettings, Meta(description="Certificates, for https.")] = TlsSettings()
 
 
 class HandlerDefaults(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from jobfleet.config.auth import AuthSettings
 from jobfleet.config.model import EngineSettings, HandlerDefaults, PoolSettings, Settings
+from jobfleet.config.tls import TlsSettings
 
 KeyPath = tuple[str, ...]
 PathSet = frozenset[str] | None
@@ -17,6 +18,7 @@ PathSet = frozenset[str] | None
 _TABLES: Final[dict[KeyPath, type[msgspec.Struct]]] = {
     (): Settings,
     ("engine",): EngineSettings,
+    ("engine", "tls"): TlsSettings,
     ("auth",): AuthSettings,
     ("defaults",): HandlerDefaults,
 }

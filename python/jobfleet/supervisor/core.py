@@ -9,6 +9,7 @@ import msgspec
 from jobfleet.auth.make import Credentials
 from jobfleet.config.engine_url import EngineAddress
 from jobfleet.config.model import Settings
+from jobfleet.config.tls import core_tls
 from jobfleet.supervisor.messages import Loaded
 
 
@@ -109,6 +110,9 @@ class EngineStatus(msgspec.Struct, kw_only=True):
     message: str | None = None
     poll_connections: int = 0
     outcome_connections: int = 0
+    poll_streams: int = 0
+    outcome_streams: int = 0
+    connections_opened: int = 0
 
 
 class Permits(msgspec.Struct, kw_only=True):
@@ -175,7 +179,14 @@ def core_settings(settings: Settings, engine: EngineAddress, host: str, credenti
     """`CoreSettings` of the contract with the core."""
     hold = settings.engine.hold
     document = {
-        "engine": {"kind": engine.kind, "url": engine.url},
+        "engine": {
+            "kind": engine.kind,
+            "url": engine.url,
+            "tls": core_tls(settings.engine.tls),
+            "http2": settings.engine.http2,
+            "proxy": settings.engine.proxy.reveal() if settings.engine.proxy else None,
+            "connection_max_age_ms": settings.engine.connection_max_age.ms,
+        },
         "worker_name": settings.engine.worker_name or f"{host}-{settings.name}",
         "hold_ms": None if hold is None else hold.ms,
         "grace_ms": settings.grace.ms,

@@ -90,6 +90,8 @@ class CoreEvents:
             self._record(event)
         elif isinstance(event, messages.EngineState):
             self._engine(event)
+        elif isinstance(event, messages.Notice):
+            self._log.line(Level.of(event.level), "fleet", event.message, {}, self._log.account)
         elif isinstance(event, messages.Drained):
             self._drained()
         elif isinstance(event, messages.Buried):

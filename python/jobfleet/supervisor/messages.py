@@ -212,6 +212,13 @@ class EngineState(msgspec.Struct, tag_field="event", tag="engine"):
     message: str = ""
 
 
+class Notice(msgspec.Struct, tag_field="event", tag="notice"):
+    """Something about the core that the log should have; levels are those of the standard library."""
+
+    level: int
+    message: str
+
+
 class Unauthorized(msgspec.Struct, tag_field="event", tag="unauthorized"):
     """The engine refused the header with this number: 0 for the one of the settings, one more for each new one."""
 
@@ -250,6 +257,7 @@ Event = (
     | Log
     | Drained
     | EngineState
+    | Notice
     | Unauthorized
     | JobRejected
     | Polls

@@ -15,6 +15,7 @@ from jobfleet.auth.make import credentials_of
 from jobfleet.config.engine_url import EngineAddress, parse_engine_url
 from jobfleet.config.load import Loaded
 from jobfleet.config.model import PoolPlan
+from jobfleet.config.proxy import shown_proxy
 from jobfleet.supervisor.apiserver import ApiServer
 from jobfleet.supervisor.controlsocket import ControlSocket, SocketInUse, SocketUnusable, default_path
 from jobfleet.supervisor.core import core_settings
@@ -58,6 +59,8 @@ def serve(
             log.info(f"settings from {file}")
         try:
             engine = _engine(settings.engine.url, log, stack)
+            if settings.engine.proxy is not None:
+                log.info(f"requests to the engine go through the proxy {shown_proxy(settings.engine.proxy)}")
         except OSError as error:
             log.error(f"the local engine cannot be started: {error}")
             return ExitCode.ENGINE

@@ -1,10 +1,9 @@
 //! Activate: polls the engine for jobs of each type, as many as the workers can do in the next moments.
 
-use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
 use crate::ask::{self, Demand};
 use crate::engine::{Activation, Ask, Refusal, Request};
@@ -13,7 +12,7 @@ use crate::fleet::{Fleet, backoff};
 use crate::job::{Job, Lease, now};
 use crate::renew::Permit;
 use crate::state::{JobType, Pool, State};
-use crate::transport::{Connection, Kind, SendError};
+use crate::transport::{Line, SendError};
 
 /// A poll that is held longer than this waits for jobs, not for the engine: its permit goes to others.
 const PARK_AFTER: Duration = Duration::from_millis(250);
@@ -35,8 +34,9 @@ pub(crate) struct Poller {
     fleet: Rc<Fleet>,
     job_type: usize,
     second: bool,
-    connection: Option<Connection>,
-    handle: Option<Rc<OwnedFd>>,
+    line: Line,
+    /// The latest poll ended because this side had half-closed its connection.
+    given_up: bool,
     failures: u32,
     /// The number of the header that the latest poll carried.
     header: u64,
@@ -44,7 +44,8 @@ pub(crate) struct Poller {
 
 impl Poller {
     pub(crate) fn new(fleet: Rc<Fleet>, job_type: usize, second: bool) -> Self {
-        Self { fleet, job_type, second, connection: None, handle: None, failures: 0, header: 0 }
+        let line = Line::polls(job_type);
+        Self { fleet, job_type, second, line, given_up: false, failures: 0, header: 0 }
     }
 
     /// Polls until the fleet activates no more.
@@ -69,7 +70,7 @@ impl Poller {
             let pause = self.poll(jobs, permit).await;
             self.fleet.rest(self.fleet.jittered(pause).max(gap)).await;
         }
-        self.close();
+        self.line.close();
         self.fleet.tell_if_drained();
     }
 
@@ -104,7 +105,7 @@ impl Poller {
         let woken = wake.notified();
         if self.second {
             if timeout(SECOND_IDLE, woken).await.is_err() {
-                self.close();
+                self.line.close();
                 wake.notified().await;
             }
         } else if busy {
@@ -146,8 +147,9 @@ impl Poller {
 
     fn refused(&mut self, refusal: Refusal, jobs: u32, fetch_turn: u32, time: Duration) -> Duration {
         self.failures += 1;
-        let abandoned =
-            !self.fleet.activating.get() || self.fleet.state.borrow().is_stale(self.job_type, fetch_turn);
+        let abandoned = std::mem::take(&mut self.given_up)
+            || !self.fleet.activating.get()
+            || self.fleet.state.borrow().is_stale(self.job_type, fetch_turn);
         if !abandoned {
             let words = self.fleet.transport.without_credentials(&refusal.to_string());
             self.with_type(|kind| kind.poll_error = Some(words.into()));
@@ -230,48 +232,30 @@ impl Poller {
         drop(permit);
         let answer = match result {
             Ok(answer) | Err(SendError::Cut(answer)) => answer,
-            Err(SendError::Unsent(message) | SendError::Ambiguous(message)) => {
-                self.close();
+            // A server that lives and is short of streams.
+            Err(SendError::Refused(_)) => return Err(Refusal::Backpressure),
+            Err(SendError::Unsent(message) | SendError::Gone(message) | SendError::Ambiguous(message)) => {
+                self.given_up = self.line.half_closed();
+                self.line.close();
                 return Err(Refusal::Transient(message));
             }
         };
         if !answer.whole {
-            self.close();
+            self.line.close();
         }
         let engine = self.fleet.engine.borrow();
         engine.read_activation(&answer)
     }
 
     async fn request(&mut self, jobs: u32) -> Result<crate::engine::Answer, SendError> {
-        let usable = match &mut self.connection {
-            Some(open) => open.reusable().await,
-            None => false,
-        };
-        if !usable {
-            self.close();
-            let mut open = self.fleet.transport.connect(Kind::Polls).await?;
-            self.handle = open.take_handle().map(Rc::new);
-            self.fleet.poll_opened(self.job_type, self.handle.as_ref());
-            self.connection = Some(open);
-        }
+        self.line.ready(&self.fleet.transport).await?;
         let (hold, request) = match self.fleet.state.borrow().types.get(self.job_type) {
             Some(kind) => (self.fleet.hold_of(kind), self.fleet.activation(kind, jobs)),
             None => return Err(SendError::Unsent("the job type is gone".to_owned())),
         };
-        let wire = self.fleet.transport.prepare(&request)?;
         self.header = self.fleet.gate.borrow().header();
         let margin = self.fleet.settings.answer_limit() / 2;
-        let Some(open) = &mut self.connection else {
-            return Err(SendError::Unsent("no connection".to_owned()));
-        };
-        open.send(wire, Instant::now() + hold + margin).await
-    }
-
-    fn close(&mut self) {
-        self.handle = None;
-        if self.connection.take().is_some() {
-            self.fleet.poll_connections.set(self.fleet.poll_connections.get().saturating_sub(1));
-        }
+        self.line.send(&self.fleet.transport, &request, hold + margin).await
     }
 
     fn with_type(&self, change: impl FnOnce(&mut JobType)) {

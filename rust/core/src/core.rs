@@ -23,7 +23,7 @@ use crate::link::socket_pair;
 use crate::recorder::{LaneSpec, Recorder};
 use crate::settings::{CoreSettings, EngineKind, PoolSpec};
 use crate::state::Worker;
-use crate::transport::{Address, Transport};
+use crate::transport::{Route, Transport};
 use crate::{dispatch, renew, settle, version, watch, workers};
 
 /// A snapshot that takes longer than this means that the core's thread is gone.
@@ -100,7 +100,7 @@ pub struct Core {
 
 struct Pending {
     settings: CoreSettings,
-    address: Address,
+    route: Route,
     commands: mpsc::UnboundedReceiver<Command>,
 }
 
@@ -109,14 +109,13 @@ impl Core {
     pub fn new(settings: &[u8]) -> Result<Self, CoreError> {
         let settings: CoreSettings = serde_json::from_slice(settings)
             .map_err(|error| CoreError::Invalid(format!("core settings: {error}")))?;
-        let address =
-            Address::parse(&settings.engine.url).map_err(|error| CoreError::Invalid(error.to_string()))?;
+        let route = Route::new(&settings.engine).map_err(CoreError::Invalid)?;
         let (sender, receiver) = mpsc::unbounded_channel();
         Ok(Self {
             guard: ForkGuard::new()?,
             events: Arc::new(Events::new()?),
             commands: sender,
-            pending: Mutex::new(Some(Pending { settings, address, commands: receiver })),
+            pending: Mutex::new(Some(Pending { settings, route, commands: receiver })),
             thread: Mutex::default(),
             pools: Mutex::default(),
             pool_ids: AtomicU32::new(0),
@@ -290,7 +289,7 @@ async fn run(mut pending: Pending, events: Arc<Events>) {
     let engine: Box<dyn Engine> = match pending.settings.engine.kind {
         EngineKind::Camunda => Box::new(Camunda::new(pending.settings.fencing)),
     };
-    let transport = Transport::new(pending.address);
+    let transport = Transport::new(pending.route, Arc::clone(&events));
     let fleet = Rc::new(Fleet::new(pending.settings, engine, transport, events));
     spawn_local(version::watch(Rc::clone(&fleet)));
     spawn_local(dispatch::watch_prefetch(Rc::clone(&fleet)));

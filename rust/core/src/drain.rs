@@ -1,7 +1,6 @@
 //! Drain: nothing new is started, what waits goes back, and the end of it is told once.
 
-use std::os::fd::OwnedFd;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 
 use crate::events::Event;
 use crate::fleet::Fleet;
@@ -17,7 +16,7 @@ impl Fleet {
         self.permit_freed.notify_waiters();
         self.gate_changed.notify_waiters();
         if self.capabilities().notices_departed_clients {
-            self.half_close_polls(|_| true);
+            self.transport.half_close_polls(|_| true);
         }
         let workers: Vec<u64> =
             self.state.borrow().pools.iter().flat_map(|pool| pool.workers.iter().map(|w| w.id)).collect();
@@ -64,25 +63,6 @@ impl Fleet {
         drop(state);
         for id in running {
             self.hand_back(id, reason, 0);
-        }
-    }
-
-    /// Notes a poll connection that was opened.
-    pub(crate) fn poll_opened(&self, job_type: usize, handle: Option<&Rc<OwnedFd>>) {
-        let mut handles = self.poll_handles.borrow_mut();
-        handles.retain(|(_, known)| known.strong_count() > 0);
-        handles.extend(handle.map(|handle| (job_type, Rc::downgrade(handle))));
-        self.poll_connections.set(self.poll_connections.get() + 1);
-    }
-
-    /// Tells an engine that looks for it that nobody waits for jobs of these types any more. Each answer that is
-    /// on its way is still read, so that no job is stranded in it.
-    pub(crate) fn half_close_polls(&self, of: impl Fn(usize) -> bool) {
-        let handles = self.poll_handles.borrow();
-        let chosen = handles.iter().filter(|(job_type, _)| of(*job_type));
-        for handle in chosen.filter_map(|(_, handle)| Weak::upgrade(handle)) {
-            // A connection that is gone already needs no telling.
-            let _ = rustix::net::shutdown(&*handle, rustix::net::Shutdown::Write);
         }
     }
 

@@ -79,6 +79,10 @@ pub enum Event {
         state: EngineState,
         message: String,
     },
+    Notice {
+        level: u8,
+        message: String,
+    },
     /// The engine refused the credentials: the number of the header, 0 for the one of the settings.
     Unauthorized {
         header: u64,

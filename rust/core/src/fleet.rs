@@ -1,8 +1,7 @@
 //! What the loops share on the core's thread. State is borrowed for one step at a time, never across an await.
 
 use std::cell::{Cell, RefCell};
-use std::os::fd::OwnedFd;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,9 +58,6 @@ pub(crate) struct Fleet {
     pub(crate) relearn: Notify,
     /// The engine's version has been asked for, whatever came of it.
     pub(crate) version_asked: tokio::sync::watch::Sender<bool>,
-    pub(crate) poll_connections: Cell<u64>,
-    /// Second handles of the poll connections that are open, by job type, for half-closing them.
-    pub(crate) poll_handles: RefCell<Vec<(usize, Weak<OwnedFd>)>>,
     random: Cell<u64>,
 }
 
@@ -113,8 +109,6 @@ impl Fleet {
             recovered: Notify::new(),
             relearn: Notify::new(),
             version_asked: tokio::sync::watch::Sender::new(false),
-            poll_connections: Cell::new(0),
-            poll_handles: RefCell::default(),
             random: Cell::new(seed),
         }
     }

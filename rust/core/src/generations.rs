@@ -90,7 +90,7 @@ impl Fleet {
         }
         drop(state);
         if !unwanted.is_empty() && self.capabilities().notices_departed_clients {
-            self.half_close_polls(|job_type| unwanted.contains(&job_type));
+            self.transport.half_close_polls(|job_type| unwanted.contains(&job_type));
         }
         for (id, refusal) in back {
             self.hand_back(id, &refusal, 0);

@@ -1,5 +1,7 @@
 //! What the supervisor tells the core, as JSON. Unknown members are refused, so a typing error is named.
 
+use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -61,8 +63,70 @@ pub struct CoreSettings {
 pub struct EngineSettings {
     /// The protocol.
     pub kind: EngineKind,
-    /// The address, `http://host:port[/base/path]`.
+    /// The address, `http://host:port[/base/path]`, or the same with `https`.
     pub url: String,
+    /// Certificates, for `https`.
+    #[serde(default)]
+    pub tls: TlsSettings,
+    /// When to speak HTTP/2.
+    #[serde(default)]
+    pub http2: Http2,
+    /// The HTTP proxy on the way to the engine, `http://[user:password@]host:port`.
+    #[serde(default)]
+    pub proxy: Option<String>,
+    /// Connections are replaced at about this age, in milliseconds, by ones to newly resolved addresses.
+    #[serde(default = "default_connection_max_age_ms")]
+    pub connection_max_age_ms: u64,
+}
+
+/// Certificates and keys. Where both are given, PEM text wins over a file.
+#[derive(Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsSettings {
+    /// Authorities to trust beside those of the system: a PEM file.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+    /// Authorities to trust beside those of the system, as PEM text.
+    #[serde(default)]
+    pub ca_pem: Option<String>,
+    /// The client's certificate, and what leads from it to its authority: a PEM file.
+    #[serde(default)]
+    pub cert_file: Option<PathBuf>,
+    /// The client's certificate, and what leads from it to its authority, as PEM text.
+    #[serde(default)]
+    pub cert_pem: Option<String>,
+    /// The client's private key: a PEM file.
+    #[serde(default)]
+    pub key_file: Option<PathBuf>,
+    /// The client's private key as PEM text.
+    #[serde(default)]
+    pub key_pem: Option<String>,
+    /// What decrypts the key, where it is encrypted (PKCS #8).
+    #[serde(default)]
+    pub key_passphrase: Option<String>,
+    /// The name to ask for and to find in the engine's certificate, in place of the address's host.
+    #[serde(default)]
+    pub server_name: Option<String>,
+}
+
+impl fmt::Debug for TlsSettings {
+    /// Without what is secret in it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsSettings").field("server_name", &self.server_name).finish_non_exhaustive()
+    }
+}
+
+/// When to speak HTTP/2.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Http2 {
+    /// On `https` where the engine offers it (ALPN).
+    #[default]
+    Auto,
+    /// HTTP/1.1 only.
+    Never,
+    /// Always; on `http` without asking (prior knowledge).
+    Always,
 }
 
 /// The protocols that the core speaks.
@@ -129,6 +193,10 @@ fn default_byte_budget() -> u64 {
 
 fn default_outcome_connections() -> usize {
     512
+}
+
+fn default_connection_max_age_ms() -> u64 {
+    600_000
 }
 
 fn default_poison_deaths() -> u32 {

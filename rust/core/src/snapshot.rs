@@ -11,6 +11,7 @@ use crate::permits::Severity;
 use crate::recorder::{SlotState, now_ns};
 use crate::state::{JobType, Pool, State, Worker, WorkerState};
 use crate::stats::{Counters, Percentiles};
+use crate::transport::Kind;
 
 #[derive(Serialize)]
 pub(crate) struct Snapshot {
@@ -44,6 +45,9 @@ struct EngineStatus {
     message: Option<String>,
     poll_connections: u64,
     outcome_connections: u64,
+    poll_streams: u64,
+    outcome_streams: u64,
+    connections_opened: u64,
 }
 
 #[derive(Serialize)]
@@ -115,8 +119,11 @@ impl Fleet {
             version: self.engine.borrow().version(),
             state: health.state,
             message: health.message.clone(),
-            poll_connections: self.poll_connections.get(),
-            outcome_connections: self.outcomes.connections(),
+            poll_connections: self.transport.connections(Kind::Polls),
+            outcome_connections: self.transport.connections(Kind::Outcomes),
+            poll_streams: self.transport.streams(Kind::Polls),
+            outcome_streams: self.transport.streams(Kind::Outcomes),
+            connections_opened: self.transport.opened(),
         };
         let mut types: Vec<_> =
             (0..state.types.len()).filter_map(|index| state.describe_type(index)).collect();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::fleet::{Fleet, backoff};
-use crate::transport::{Kind, SendError};
+use crate::transport::{Line, SendError};
 
 /// An upgrade that nothing hints at is noticed within this time; one small request costs nothing at this pace.
 const AGAIN: Duration = Duration::from_secs(60);
@@ -61,12 +61,12 @@ impl Unknown {
 async fn ask(fleet: &Rc<Fleet>) -> Result<(), Unknown> {
     fleet.authorized_to_poll().await;
     let request = fleet.engine.borrow().probe();
+    let mut line = Line::outcomes();
     let mut header = 0;
     let answer = async {
-        let mut connection = fleet.transport.connect(Kind::Outcomes).await?;
-        let wire = fleet.transport.prepare(&request)?;
+        line.ready(&fleet.transport).await?;
         header = fleet.gate.borrow().header();
-        connection.send(wire, Instant::now() + fleet.settings.answer_limit() / 2).await
+        line.send(&fleet.transport, &request, fleet.settings.answer_limit() / 2).await
     };
     match answer.await {
         Ok(answer) => {
@@ -78,10 +78,15 @@ async fn ask(fleet: &Rc<Fleet>) -> Result<(), Unknown> {
             }
             learnt.map_err(Unknown::Refused)
         }
-        Err(SendError::Unsent(message) | SendError::Ambiguous(message)) => Err(Unknown::Unreachable(message)),
         Err(SendError::Cut(_)) => {
             Err(Unknown::Unreachable("the answer to the version request broke off".to_owned()))
         }
+        Err(
+            SendError::Unsent(message)
+            | SendError::Gone(message)
+            | SendError::Refused(message)
+            | SendError::Ambiguous(message),
+        ) => Err(Unknown::Unreachable(message)),
     }
 }
 

@@ -16,7 +16,7 @@ use tokio::task::LocalSet;
 use crate::account::Account;
 use crate::admin::inspect;
 use crate::faults::Fault;
-use crate::http::Connection;
+use crate::http::{Acceptor, Connection};
 use crate::options::{Dialect, Options, Settings};
 use crate::shared::Shared;
 use crate::store::NewJobs;
@@ -49,15 +49,16 @@ impl Engine {
     /// Starts to listen, in a thread of its own.
     ///
     /// # Errors
-    /// When the address cannot be resolved or is taken, or no thread can be had.
+    /// When the address cannot be resolved or is taken, a certificate is unusable, or no thread can be had.
     pub fn start(options: Options) -> io::Result<Self> {
+        let acceptor = options.tls.as_ref().map(Acceptor::new).transpose()?;
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let listener = listen(&runtime, &options)?;
         let addr = listener.local_addr()?;
         let (errands, inbox) = unbounded_channel();
         let thread = std::thread::Builder::new()
             .name("jobfleet-engine".into())
-            .spawn(move || LocalSet::new().block_on(&runtime, run(options, listener, inbox)))?;
+            .spawn(move || LocalSet::new().block_on(&runtime, run(options, listener, acceptor, inbox)))?;
         Ok(Self { addr, pid: process::id(), life: Mutex::new(Life::Running(Running { errands, thread })) })
     }
 
@@ -180,14 +181,19 @@ fn listen(runtime: &Runtime, options: &Options) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-async fn run(options: Options, listener: TcpListener, mut inbox: UnboundedReceiver<Errand>) {
+async fn run(
+    options: Options,
+    listener: TcpListener,
+    acceptor: Option<Acceptor>,
+    mut inbox: UnboundedReceiver<Errand>,
+) {
     let shared = Shared::new(options);
     let accepting = shared.clone();
     tokio::task::spawn_local(async move {
         loop {
             match listener.accept().await {
                 Ok((stream, _)) => {
-                    tokio::task::spawn_local(Connection::serve(accepting.clone(), stream));
+                    tokio::task::spawn_local(Connection::serve(accepting.clone(), stream, acceptor.clone()));
                 }
                 // Out of descriptors, most likely: closing connections give some back.
                 Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,

@@ -34,5 +34,5 @@ mod store;
 pub use account::Account;
 pub use engine::Engine;
 pub use faults::{Fault, FaultKind, Target};
-pub use options::{Dialect, Options, Settings};
+pub use options::{Dialect, Options, Settings, TlsOptions};
 pub use store::NewJobs;

@@ -29,8 +29,23 @@ pub struct Options {
     pub dialect: Dialect,
     /// Seed of the faults' random numbers and of the lease tokens.
     pub seed: u64,
+    /// Certificates; None listens without TLS.
+    pub tls: Option<TlsOptions>,
     /// What can be changed later, too.
     pub settings: Settings,
+}
+
+/// What an engine that speaks TLS needs, as PEM text.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsOptions {
+    /// Its certificate, and what leads from it to its authority.
+    pub cert_pem: String,
+    /// The certificate's private key.
+    pub key_pem: String,
+    /// The authorities of clients: with it, a client without a certificate of theirs is refused.
+    #[serde(default)]
+    pub client_ca_pem: Option<String>,
 }
 
 impl Default for Options {
@@ -40,13 +55,14 @@ impl Default for Options {
             port: 0,
             dialect: Dialect::default(),
             seed: 1,
+            tls: None,
             settings: Settings::default(),
         }
     }
 }
 
 impl Options {
-    /// Reads options from a JSON object: `host`, `port`, `seed`, and the fields of [`Settings`] beside them.
+    /// Reads options from a JSON object: `host`, `port`, `seed`, `tls`, and the fields of [`Settings`] beside them.
     ///
     /// # Errors
     /// When the text is no JSON object or a field is unknown or of the wrong type; the message names it.
@@ -57,6 +73,7 @@ impl Options {
         take(&mut fields, "host", &mut options.host)?;
         take(&mut fields, "port", &mut options.port)?;
         take(&mut fields, "seed", &mut options.seed)?;
+        take(&mut fields, "tls", &mut options.tls)?;
         options.settings = options.settings.merged(fields)?;
         options.dialect = options.settings.dialect;
         Ok(options)
@@ -86,7 +103,9 @@ pub struct Settings {
     pub chunked: Option<bool>,
     /// Whether connections may speak HTTP/2 from their first byte; 8.6 does not, by default.
     pub http2: Option<bool>,
-    /// Requests after which a connection is closed (Camunda's default is 100); None keeps it. HTTP/1.1 only.
+    /// The most streams at a time on one connection of HTTP/2; None is what the server library has.
+    pub max_streams: Option<u32>,
+    /// Requests after which a connection is closed (Camunda's default is 100); None keeps it.
     pub max_requests_per_connection: Option<u64>,
     /// Time without a request after which a connection is closed (Camunda's default is 60 s); None keeps it.
     /// Applies to connections made afterwards.
@@ -116,6 +135,7 @@ impl Default for Settings {
             notices_departed: None,
             chunked: None,
             http2: None,
+            max_streams: None,
             max_requests_per_connection: None,
             idle_close_ms: None,
             require_authorization: Vec::new(),

@@ -1,5 +1,7 @@
 //! The embedded engine as a Python class.
 
+use std::io::ErrorKind;
+
 use jobfleet_localengine::{Engine, Options};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
@@ -21,7 +23,10 @@ impl LocalEngine {
     #[pyo3(signature = (options = None), text_signature = "(options=b'{}')")]
     fn new(py: Python<'_>, options: Option<&[u8]>) -> PyResult<Self> {
         let options = Options::from_json(options.unwrap_or(b"{}")).map_err(PyValueError::new_err)?;
-        let engine = py.detach(|| Engine::start(options))?;
+        let engine = py.detach(|| Engine::start(options)).map_err(|error| match error.kind() {
+            ErrorKind::InvalidInput => PyValueError::new_err(error.to_string()),
+            _ => error.into(),
+        })?;
         Ok(Self { engine })
     }
 

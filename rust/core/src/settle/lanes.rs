@@ -7,8 +7,6 @@ use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use super::policy::{self, History, Next};
 use super::sizer::Sizer;
 use crate::engine::{Command, Verdict};
@@ -18,7 +16,7 @@ use crate::ledger::JobId;
 use crate::link::Outcome;
 use crate::renew::Permit;
 use crate::settings::Backpressure;
-use crate::transport::{Connection, Kind, SendError};
+use crate::transport::{Kind, Line, SendError};
 
 /// Idle lanes are looked at this often, so that no connection idles until the engine closes it.
 const JANITOR_EVERY: Duration = Duration::from_secs(20);
@@ -55,7 +53,6 @@ pub(crate) struct Outcomes {
     /// Idle lanes; the last one used is used first, so that the others fall asleep.
     idle: RefCell<Vec<usize>>,
     sizer: RefCell<Sizer>,
-    connections: Cell<u64>,
     refusals: Cell<u64>,
     /// Lanes that wait for an answer which may never come.
     stalled: Cell<usize>,
@@ -77,7 +74,6 @@ impl Outcomes {
             lanes: RefCell::default(),
             idle: RefCell::default(),
             sizer: RefCell::new(Sizer::new(most)),
-            connections: Cell::new(0),
             refusals: Cell::new(0),
             stalled: Cell::new(0),
         }
@@ -110,11 +106,6 @@ impl Outcomes {
             let Some(work) = self.queue.borrow_mut().pop_front() else { break };
             self.push(fleet, work);
         }
-    }
-
-    /// Open connections.
-    pub(crate) fn connections(&self) -> u64 {
-        self.connections.get()
     }
 
     /// Takes in work; it goes to an idle lane, to a new one while more are worth having, or waits.
@@ -176,29 +167,29 @@ impl Outcomes {
 pub(crate) async fn janitor(fleet: Rc<Fleet>) {
     loop {
         tokio::time::sleep(JANITOR_EVERY).await;
-        if fleet.outcomes.connections() > 0 {
+        if fleet.transport.connections(Kind::Outcomes) > 0 {
             fleet.outcomes.nudge_idle();
         }
     }
 }
 
 async fn run(fleet: Rc<Fleet>, lane: Rc<Lane>, index: usize) {
-    let mut connection: Option<Connection> = None;
+    let mut line = Line::outcomes();
     let mut given = lane.given.borrow_mut().take();
     loop {
         let Some(work) = given.take().or_else(|| fleet.outcomes.next()) else {
             fleet.outcomes.idle.borrow_mut().push(index);
-            given = idle(&fleet, &lane, &mut connection).await;
+            given = idle(&lane, &mut line).await;
             continue;
         };
         lane.asked_at.set(Some(now()));
-        deliver(&fleet, &mut connection, work).await;
+        deliver(&fleet, &mut line, work).await;
         lane.asked_at.set(None);
     }
 }
 
 /// Waits for work; meanwhile gives up a connection that has idled too long.
-async fn idle(fleet: &Rc<Fleet>, lane: &Lane, connection: &mut Option<Connection>) -> Option<Work> {
+async fn idle(lane: &Lane, line: &mut Line) -> Option<Work> {
     loop {
         let work = poll_fn(|cx| {
             if let Some(work) = lane.given.borrow_mut().take() {
@@ -213,22 +204,12 @@ async fn idle(fleet: &Rc<Fleet>, lane: &Lane, connection: &mut Option<Connection
         if let Some(work) = work.await {
             return Some(work);
         }
-        if let Some(open) = connection
-            && !open.reusable().await
-        {
-            drop_connection(fleet, connection);
-        }
-    }
-}
-
-fn drop_connection(fleet: &Fleet, connection: &mut Option<Connection>) {
-    if connection.take().is_some() {
-        fleet.outcomes.connections.set(fleet.outcomes.connections.get().saturating_sub(1));
+        line.give_up_stale().await;
     }
 }
 
 /// Sends one command and draws the conclusion.
-async fn deliver(fleet: &Rc<Fleet>, connection: &mut Option<Connection>, mut work: Work) {
+async fn deliver(fleet: &Rc<Fleet>, line: &mut Line, mut work: Work) {
     let (lease, has_token, sent_at, header, result) = loop {
         let Some((lease, has_token)) = fleet.terms_of(work.id) else {
             return fleet.conclude(work, Next::Lost);
@@ -241,7 +222,7 @@ async fn deliver(fleet: &Rc<Fleet>, connection: &mut Option<Connection>, mut wor
         }
         let sent_at = now();
         let mut header = 0;
-        match exchange(fleet, connection, &work, &mut header).await {
+        match exchange(fleet, line, &work, &mut header).await {
             // It had no effect, so it counts as never sent.
             Ok(Verdict::Unauthorized(words)) => fleet.refused(header, &words),
             result => break (lease, has_token, sent_at, header, result),
@@ -251,10 +232,11 @@ async fn deliver(fleet: &Rc<Fleet>, connection: &mut Option<Connection>, mut wor
     work.history.first_sent.get_or_insert(sent_at);
     let result = match result {
         Ok(verdict) => policy::Result::Answered(verdict),
-        Err(SendError::Unsent(message)) => {
+        Err(SendError::Unsent(message) | SendError::Gone(message)) => {
             fleet.engine_down(&message);
             policy::Result::Unsent
         }
+        Err(SendError::Refused(_)) => policy::Result::Unsent,
         Err(SendError::Ambiguous(_) | SendError::Cut(_)) => policy::Result::Unanswered,
     };
     if matches!(result, policy::Result::Answered(Verdict::Backpressure)) {
@@ -286,27 +268,17 @@ fn note_health(fleet: &Rc<Fleet>, result: &policy::Result, header: u64) {
 
 async fn exchange(
     fleet: &Rc<Fleet>,
-    connection: &mut Option<Connection>,
+    line: &mut Line,
     work: &Work,
     header: &mut u64,
 ) -> Result<Verdict, SendError> {
-    let usable = match connection {
-        Some(open) => open.reusable().await,
-        None => false,
-    };
-    if !usable {
-        drop_connection(fleet, connection);
-        *connection = Some(fleet.transport.connect(Kind::Outcomes).await?);
-        fleet.outcomes.connections.set(fleet.outcomes.connections.get() + 1);
-    }
-    let Some(open) = connection else { return Err(SendError::Unsent("no connection".to_owned())) };
+    line.ready(&fleet.transport).await?;
     let request = {
         let state = fleet.state.borrow();
         let Some(entry) = state.ledger.get(work.id) else { return Ok(Verdict::Final) };
         fleet.engine.borrow().command(&entry.job, &work.command, !work.history.without_token)
     };
-    let wire = fleet.transport.prepare(&request)?;
     *header = fleet.gate.borrow().header();
-    let answer = open.send(wire, Instant::now() + fleet.settings.answer_limit()).await?;
+    let answer = line.send(&fleet.transport, &request, fleet.settings.answer_limit()).await?;
     Ok(fleet.engine.borrow().judge(&work.command, &answer))
 }

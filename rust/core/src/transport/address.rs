@@ -1,11 +1,12 @@
 //! An engine's address, parsed once.
 
 use std::fmt;
-use std::net::IpAddr;
 
 /// Where an engine listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
+    /// Whether the address says `https`.
+    pub https: bool,
     /// Host name or address, without the brackets of IPv6.
     pub host: String,
     /// TCP port.
@@ -27,16 +28,16 @@ impl fmt::Display for AddressError {
 impl std::error::Error for AddressError {}
 
 impl Address {
-    /// Parses `http://host[:port][/base/path]`. A trailing `/v2` is taken off: the protocol adds it.
+    /// Parses `http[s]://host[:port][/base/path]`. A trailing `/v2` is taken off: the protocol adds it.
     pub fn parse(url: &str) -> Result<Self, AddressError> {
         let fail = |why: &str| AddressError(format!("engine address {url:?}: {why}"));
         let uri: hyper::Uri = url.parse().map_err(|_| fail("not a URL, expected http://HOST:PORT"))?;
-        match uri.scheme_str() {
-            Some("http") => {}
-            Some("https") => return Err(fail("https is not supported yet, put a local TLS proxy before it")),
-            Some(other) => return Err(fail(&format!("unknown scheme {other:?}, expected http"))),
+        let https = match uri.scheme_str() {
+            Some("http") => false,
+            Some("https") => true,
+            Some(other) => return Err(fail(&format!("unknown scheme {other:?}, expected http or https"))),
             None => return Err(fail("the scheme is missing, expected http://HOST:PORT")),
-        }
+        };
         if uri.query().is_some() || uri.authority().is_some_and(|authority| authority.as_str().contains('@'))
         {
             return Err(fail("neither a query nor credentials belong into the address"));
@@ -45,20 +46,18 @@ impl Address {
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let path = uri.path().trim_end_matches('/');
         let base_path = path.strip_suffix("/v2").unwrap_or(path).trim_end_matches('/').to_owned();
-        Ok(Self { host, port: uri.port_u16().unwrap_or(80), base_path })
-    }
-
-    pub(super) fn ip(&self) -> Option<IpAddr> {
-        self.host.parse().ok()
+        let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
+        Ok(Self { https, host, port, base_path })
     }
 
     pub(super) fn authority(&self) -> String {
-        if self.host.contains(':') {
-            format!("[{}]:{}", self.host, self.port)
-        } else {
-            format!("{}:{}", self.host, self.port)
-        }
+        authority(&self.host, self.port)
     }
+}
+
+/// Host and port as they stand in requests.
+pub(super) fn authority(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
 #[cfg(test)]
@@ -71,6 +70,8 @@ mod tests {
         assert_eq!((address.host.as_str(), address.port), ("zeebe.example", 8080));
         assert_eq!(address.base_path, "/cluster");
         assert_eq!(Address::parse("http://[::1]").unwrap().authority(), "[::1]:80");
+        let secure = Address::parse("https://zeebe.example/v2").unwrap();
+        assert_eq!((secure.https, secure.port, secure.base_path.as_str()), (true, 443, ""));
     }
 
     #[test]
@@ -78,7 +79,6 @@ mod tests {
         for (url, word) in [
             ("ftp://x", "expected http"),
             ("127.0.0.1:8080", "http://HOST:PORT"),
-            ("https://x", "https"),
             ("http://user:secret@x", "credentials"),
         ] {
             let message = Address::parse(url).unwrap_err().to_string();

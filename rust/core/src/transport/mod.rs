@@ -1,50 +1,93 @@
-//! Connections to one engine: addresses, the current authorization, one request at a time on each connection.
-//! It knows no protocol and never repeats a request; whoever sends decides what an error means.
+//! Connections to one engine: addresses, TLS, proxies, the current authorization. HTTP/1.1 carries one request at
+//! a time on each connection, HTTP/2 many. It knows no protocol above HTTP, and repeats only requests that were
+//! never taken; whoever sends decides what another error means.
 
 mod address;
-mod connection;
+mod age;
+mod dial;
+mod error;
+mod group;
+mod http1;
+mod http2;
+mod line;
+mod proxy;
+mod route;
+mod socket;
 mod stream;
+mod tls;
+mod wire;
 
 use std::cell::{Cell, RefCell};
-use std::net::SocketAddr;
-use std::time::Duration;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use http_body_util::Full;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
-use tokio::net::TcpStream;
-use tokio::time::timeout;
+use hyper::header::HeaderValue;
 
 pub use address::{Address, AddressError};
-pub(crate) use connection::{Connection, SendError};
+use age::Age;
+pub(crate) use error::SendError;
+use group::{Group, Open};
+use http1::Http1;
+use http2::{Seat, Shared};
+use line::Connection;
+pub(crate) use line::Line;
+pub(crate) use route::Route;
+use socket::HalfClose;
+use wire::Fixed;
 
-use crate::engine::{Method, Request};
+use crate::events::Events;
+use crate::settings::Http2;
 
-/// A host that does not answer the handshake in this time is as good as down; the next address is tried.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// What connections of one kind need: how much a read may bring at once.
-#[derive(Debug, Clone, Copy)]
+/// What a connection is for. Held polls never starve outcomes: the kinds share nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// Short answers.
     Outcomes,
-    /// Answers with many jobs, and a handle to half-close a held poll.
+    /// Answers with many jobs, held for long, and closed from this side once nobody waits for them.
     Polls,
 }
 
 /// The way to one engine.
 pub(crate) struct Transport {
-    address: Address,
-    host: HeaderValue,
+    route: Route,
+    /// Host and port of the engine.
+    authority: String,
+    fixed: Fixed,
     authorization: RefCell<Option<HeaderValue>>,
+    events: Arc<Events>,
     /// Rotates through the resolved addresses so that connections spread over them.
     turn: Cell<usize>,
+    outcomes: Rc<Group>,
+    polls: Rc<Group>,
+    /// Of the connections that carry polls, by job type; those of HTTP/2 carry several.
+    closable: RefCell<Vec<(usize, Weak<HalfClose>)>>,
 }
 
 impl Transport {
-    pub(crate) fn new(address: Address) -> Self {
-        let host =
-            HeaderValue::from_str(&address.authority()).unwrap_or(HeaderValue::from_static("localhost"));
-        Self { address, host, authorization: RefCell::new(None), turn: Cell::new(0) }
+    pub(crate) fn new(route: Route, events: Arc<Events>) -> Self {
+        let authority = route.address.authority();
+        let fixed = Fixed::new(&authority, route.address.https, &route.address.base_path);
+        // Fleets that start together begin at different addresses.
+        let turn =
+            SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_nanos() as usize);
+        let mut transport = Self {
+            route,
+            authority,
+            fixed,
+            authorization: RefCell::new(None),
+            events,
+            turn: Cell::new(turn),
+            outcomes: Rc::default(),
+            polls: Rc::default(),
+            closable: RefCell::default(),
+        };
+        if let Some(proxy) = &transport.route.proxy
+            && !transport.tunnels()
+        {
+            transport.fixed.through_proxy(proxy.authorization.clone());
+        }
+        transport
     }
 
     /// Replaces the Authorization header of every request that follows; a value no header can carry is dropped.
@@ -67,68 +110,132 @@ impl Transport {
         if secret.is_empty() { text.to_owned() } else { text.replace(secret, "********") }
     }
 
-    /// Opens a connection, trying every resolved address once.
-    pub(crate) async fn connect(&self, kind: Kind) -> Result<Connection, SendError> {
-        let addresses = self.resolve().await?;
-        let turn = self.turn.get();
-        self.turn.set(turn.wrapping_add(1));
-        let mut last = SendError::Unsent(format!("{} resolves to no address", self.address.host));
-        for step in 0..addresses.len() {
-            let Some(address) = addresses.get(turn.wrapping_add(step) % addresses.len()) else { continue };
-            match timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
-                Ok(Ok(socket)) => return Connection::open(socket, kind).await,
-                Ok(Err(error)) => last = SendError::Unsent(format!("cannot connect to {address}: {error}")),
-                Err(_) => last = SendError::Unsent(format!("{address} does not accept a connection in 5 s")),
-            }
-        }
-        Err(last)
+    /// Open connections of a kind.
+    pub(crate) fn connections(&self, kind: Kind) -> u64 {
+        self.group(kind).sockets()
     }
 
-    async fn resolve(&self) -> Result<Vec<SocketAddr>, SendError> {
-        if let Some(ip) = self.address.ip() {
-            return Ok(vec![SocketAddr::new(ip, self.address.port)]);
-        }
-        let target = (self.address.host.as_str(), self.address.port);
-        match tokio::net::lookup_host(target).await {
-            Ok(found) => Ok(found.collect()),
-            Err(error) => Err(SendError::Unsent(format!("cannot resolve {}: {error}", self.address.host))),
+    /// Connections that were opened so far.
+    pub(crate) fn opened(&self) -> u64 {
+        self.outcomes.opened() + self.polls.opened()
+    }
+
+    /// Senders of a kind that share HTTP/2 connections.
+    pub(crate) fn streams(&self, kind: Kind) -> u64 {
+        self.group(kind).seats()
+    }
+
+    /// Tells an engine that looks for it that nobody waits for jobs of these types any more. Each answer that is on
+    /// its way is still read, so that no job is stranded in it. Polls that share a connection with them end too.
+    pub(crate) fn half_close_polls(&self, of: impl Fn(usize) -> bool) {
+        let closable = self.closable.borrow();
+        let chosen = closable.iter().filter(|(job_type, _)| of(*job_type));
+        for half_close in chosen.filter_map(|(_, half_close)| half_close.upgrade()) {
+            half_close.close();
         }
     }
 
-    /// The request as it goes on the wire, with the authorization that holds now.
-    pub(crate) fn prepare(&self, request: &Request) -> Result<hyper::Request<Full<bytes::Bytes>>, SendError> {
-        let method = match request.method {
-            Method::Get => hyper::Method::GET,
-            Method::Post => hyper::Method::POST,
-            Method::Patch => hyper::Method::PATCH,
-        };
-        let path = match self.address.base_path.as_str() {
-            "" => request.path.clone(),
-            base => format!("{base}{}", request.path),
-        };
-        let mut wire = hyper::Request::new(Full::new(request.body.clone()));
-        *wire.method_mut() = method;
-        *wire.uri_mut() = hyper::Uri::try_from(path)
-            .map_err(|error| SendError::Unsent(format!("not a request path: {}: {error}", request.path)))?;
-        let headers = wire.headers_mut();
-        headers.insert(HOST, self.host.clone());
-        if !request.body.is_empty() {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    /// A connection for one sender: a place on one that is there, or a new one. Those of polls can be half-closed.
+    async fn connect(
+        &self,
+        kind: Kind,
+        job_type: usize,
+    ) -> Result<(Connection, Option<Rc<HalfClose>>), SendError> {
+        let (connection, half_close) = self.take_or_open(kind).await?;
+        let mut known = self.closable.borrow_mut();
+        known.retain(|(_, other)| other.strong_count() > 0);
+        if let Some(half_close) = &half_close {
+            known.push((job_type, Rc::downgrade(half_close)));
         }
-        if let Some(authorization) = self.authorization.borrow().as_ref() {
-            headers.insert(AUTHORIZATION, authorization.clone());
-        }
-        Ok(wire)
+        Ok((connection, half_close))
     }
+
+    async fn take_or_open(&self, kind: Kind) -> Result<(Connection, Option<Rc<HalfClose>>), SendError> {
+        let group = self.group(kind);
+        if let Some(seat) = group.seat() {
+            return Ok(seated(seat));
+        }
+        if !self.may_share() || group.speaks_http1() {
+            return self.open(kind).await;
+        }
+        // What one of those who wait opens, or fails to open, serves all of them.
+        let failures = group.failures();
+        let _opening = group.opening.lock().await;
+        if let Some(seat) = group.seat() {
+            return Ok(seated(seat));
+        }
+        if group.failures() != failures {
+            return Err(SendError::Unsent(group.words()));
+        }
+        let opened = self.open(kind).await;
+        if let Err(SendError::Unsent(words)) = &opened {
+            group.failed(words);
+        }
+        opened
+    }
+
+    async fn open(&self, kind: Kind) -> Result<(Connection, Option<Rc<HalfClose>>), SendError> {
+        let group = self.group(kind);
+        let mut socket = self.dial().await?;
+        let half_close = (kind == Kind::Polls).then(|| socket.closable());
+        let share = f64::from(self.turn.get() as u32 % 16) / 16.0;
+        let (age, open) = (Age::new(self.route.max_age, share), Open::new(group));
+        let http2 = socket.agreed_http2() || self.route.prior_knowledge();
+        group.found_http1(!http2);
+        if !http2 {
+            return Ok((Connection::Http1(Http1::open(socket, kind, age, open).await?), half_close));
+        }
+        let shared = Shared::open(socket, kind, age, open, half_close).await?;
+        group.add(&shared);
+        let seat =
+            shared.seat().ok_or_else(|| SendError::Refused("the engine allows no stream".to_owned()))?;
+        Ok(seated(seat))
+    }
+
+    /// Whether connections may turn out to speak HTTP/2.
+    fn may_share(&self) -> bool {
+        match self.route.http2 {
+            Http2::Never => false,
+            Http2::Auto => self.route.tls.is_some(),
+            Http2::Always => true,
+        }
+    }
+
+    /// Whether a proxy only connects, and does not read requests.
+    fn tunnels(&self) -> bool {
+        self.route.tls.is_some() || self.route.prior_knowledge()
+    }
+
+    fn group(&self, kind: Kind) -> &Rc<Group> {
+        match kind {
+            Kind::Outcomes => &self.outcomes,
+            Kind::Polls => &self.polls,
+        }
+    }
+
+    /// What status 407 means where a proxy reads requests: this one has not gone further.
+    fn proxy_refusal(&self) -> Option<String> {
+        let proxy = self.route.proxy.as_ref().filter(|_| !self.tunnels())?;
+        Some(proxy.unauthorized())
+    }
+}
+
+fn seated(seat: Seat) -> (Connection, Option<Rc<HalfClose>>) {
+    let half_close = seat.half_close();
+    (Connection::Http2(seat), half_close)
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
     fn words_that_repeat_the_credentials_are_masked() {
-        let transport = Transport::new(Address::parse("http://engine:8080").unwrap());
+        let settings = json!({"kind": "camunda", "url": "http://engine:8080"});
+        let route = Route::new(&serde_json::from_value(settings).unwrap()).unwrap();
+        let transport = Transport::new(route, Arc::new(Events::new().unwrap()));
         assert_eq!(transport.without_credentials("no header yet"), "no header yet");
         transport.set_authorization(Some("Bearer hunter2"));
         assert_eq!(transport.without_credentials("token hunter2 expired"), "token ******** expired");

@@ -1,4 +1,4 @@
-//! A TCP socket as hyper wants it.
+//! A socket as hyper wants it.
 
 use std::io;
 use std::pin::Pin;
@@ -6,16 +6,17 @@ use std::task::{Context, Poll};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+
+use super::socket::Socket;
 
 /// Reads go through a buffer of the stream's own, which keeps this free of uninitialised memory.
 pub(super) struct Stream {
-    socket: TcpStream,
+    socket: Socket,
     buffer: Box<[u8]>,
 }
 
 impl Stream {
-    pub(super) fn new(socket: TcpStream, buffer_bytes: usize) -> Self {
+    pub(super) fn new(socket: Socket, buffer_bytes: usize) -> Self {
         Self { socket, buffer: vec![0; buffer_bytes].into_boxed_slice() }
     }
 }

@@ -49,11 +49,16 @@ impl Fleet {
     }
 
     pub(crate) fn with(dialect: Dialect, types: &[(&str, u64)], more: Value) -> Self {
-        let types = types
-            .iter()
-            .map(|(name, lease_ms)| json!({"type": name, "lane": 0, "slots": 1, "lease_ms": lease_ms}))
-            .collect();
-        Self::made(Options { dialect, ..Options::default() }, more, types)
+        Self::made(Options { dialect, ..Options::default() }, more, plain(types))
+    }
+
+    /// Core and engine with these settings of the way between them.
+    pub(crate) fn over(options: Options, types: &[(&str, u64)], way: Value, more: Value) -> Self {
+        let url = url(&options);
+        let engine = Engine::start(options).unwrap();
+        let mut all = json!({"url": format!("{url}:{}", engine.addr().port())});
+        all.as_object_mut().unwrap().extend(way.as_object().unwrap().clone());
+        Self::by(engine, all, more, plain(types))
     }
 
     /// The same from options of the engine, settings of the core and types as the supervisor declares them.
@@ -63,11 +68,17 @@ impl Fleet {
 
     /// The same on an engine that runs already.
     pub(crate) fn on(engine: Engine, more: Value, types: Vec<Value>) -> Self {
+        let url = format!("http://{}", engine.addr());
+        Self::by(engine, json!({"url": url}), more, types)
+    }
+
+    fn by(engine: Engine, way: Value, more: Value, types: Vec<Value>) -> Self {
         let mut settings = json!({
-            "engine": {"kind": "camunda", "url": format!("http://{}", engine.addr())},
+            "engine": {"kind": "camunda"},
             "worker_name": "test",
             "hold_ms": 1000,
         });
+        settings["engine"].as_object_mut().unwrap().extend(way.as_object().unwrap().clone());
         settings.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let core = Arc::new(Core::new(settings.to_string().as_bytes()).unwrap());
         core.start().unwrap();
@@ -148,6 +159,12 @@ impl Fleet {
         }
     }
 
+    /// No event of this kind has come.
+    pub(crate) fn assert_no_event(&mut self, unwanted: impl Fn(&Value) -> bool) {
+        self.look();
+        assert!(!self.seen.iter().any(unwanted), "{:?}", self.seen);
+    }
+
     /// Whether an event of this kind has come and was not waited for.
     pub(crate) fn has_told(&mut self, kind: &str) -> bool {
         self.count_told(kind) > 0
@@ -210,6 +227,11 @@ impl Fleet {
         }
     }
 
+    /// Waits until the engine holds so many polls.
+    pub(crate) fn until_held(&self, polls: usize) {
+        self.until("held polls", |_| self.engine.held_polls() == polls);
+    }
+
     /// Nothing was lost, expired or settled twice.
     pub(crate) fn assert_clean(&self) {
         let account = self.account();
@@ -259,6 +281,18 @@ impl Worker {
         self.thread.take().unwrap().join().unwrap();
         self.id
     }
+}
+
+/// The address of an engine with these options, without its port. Certificates are for this name.
+fn url(options: &Options) -> &'static str {
+    if options.tls.is_some() { "https://localhost" } else { "http://127.0.0.1" }
+}
+
+/// Types as the supervisor declares them, one job at a time of each.
+fn plain(types: &[(&str, u64)]) -> Vec<Value> {
+    let plain =
+        |(name, lease_ms): &(&str, u64)| json!({"type": name, "lane": 0, "slots": 1, "lease_ms": lease_ms});
+    types.iter().map(plain).collect()
 }
 
 fn serve(end: &WorkerEnd, handler: &Handler, stop: &AtomicBool) {

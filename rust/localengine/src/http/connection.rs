@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 
+use super::socket::Socket;
+use super::tls::Acceptor;
 use super::{h1, h2};
 use crate::presence::Caller;
 use crate::shared::Shared;
@@ -17,15 +19,26 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// Serves a client until either side closes.
-    pub(crate) async fn serve(shared: Rc<Shared>, stream: TcpStream) {
+    pub(crate) async fn serve(shared: Rc<Shared>, stream: TcpStream, acceptor: Option<Acceptor>) {
         let connection = Rc::new(Self { shared, caller: Caller::default() });
         let _ = stream.set_nodelay(true);
         let http2 = connection.shared.state.borrow().settings.http2();
-        if http2 && speaks_http2(&stream).await {
-            h2::serve(&connection, stream).await;
+        let (socket, http2) = match acceptor {
+            None => {
+                let http2 = http2 && speaks_http2(&stream).await;
+                (Socket::Plain(stream), http2)
+            }
+            Some(acceptor) => match acceptor.accept(stream, http2).await {
+                Ok(accepted) => accepted,
+                // The client has been told, as far as it can be.
+                Err(_) => return,
+            },
+        };
+        if http2 {
+            h2::serve(&connection, socket).await;
         } else {
             // An error here is a client that left: nobody to tell.
-            let _ = h1::serve(&connection, stream).await;
+            let _ = h1::serve(&connection, socket).await;
         }
         let now = connection.shared.clock.now();
         connection.shared.state.borrow_mut().presence.leave(&connection.caller, now);

@@ -11,7 +11,10 @@ mod head;
 mod receipt;
 mod reply;
 mod service;
+mod socket;
+mod tls;
 
 pub(crate) use connection::Connection;
 pub(crate) use head::{Head, Method};
 pub(crate) use reply::{Answer, Reply};
+pub(crate) use tls::Acceptor;

@@ -10,16 +10,15 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
-
 use super::connection::Connection;
 use super::reply::{Answer, Outgoing};
 use super::service;
+use super::socket::Socket;
 use input::{Input, Received};
 use output::Output;
 
 /// Serves requests until either side closes.
-pub(super) async fn serve(connection: &Connection, mut stream: TcpStream) -> io::Result<()> {
+pub(super) async fn serve(connection: &Connection, mut stream: Socket) -> io::Result<()> {
     let mut input = Input::default();
     let mut output = Output::default();
     let mut requests = 0;
@@ -43,7 +42,7 @@ pub(super) async fn serve(connection: &Connection, mut stream: TcpStream) -> io:
             Received::Request(parsed) => {
                 let head = input.head(&parsed);
                 let work = service::settle(connection, &head, input.body(&parsed));
-                match while_connected(&stream, work).await {
+                match while_connected(&mut stream, work).await {
                     Some(outgoing) => (parsed, outgoing),
                     None => return Ok(()),
                 }
@@ -76,19 +75,12 @@ pub(super) async fn serve(connection: &Connection, mut stream: TcpStream) -> io:
 }
 
 /// Does the work unless the client leaves first.
-async fn while_connected<T>(stream: &TcpStream, work: impl Future<Output = T>) -> Option<T> {
+async fn while_connected<T>(stream: &mut Socket, work: impl Future<Output = T>) -> Option<T> {
     let mut work = pin!(work);
-    let mut gone = pin!(departure(stream));
+    let mut gone = pin!(stream.departure());
     poll_fn(|cx| match work.as_mut().poll(cx) {
         Poll::Ready(done) => Poll::Ready(Some(done)),
         Poll::Pending => gone.as_mut().poll(cx).map(|()| None),
     })
     .await
-}
-
-/// Ends when the client closed its side. One that sends a further request instead is there.
-async fn departure(stream: &TcpStream) {
-    if let Ok(1..) = stream.peek(&mut [0]).await {
-        std::future::pending().await
-    }
 }

@@ -4,10 +4,10 @@ use std::io::{self, IoSlice, Write};
 
 use hyper::StatusCode;
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 
 use crate::http::Answer;
 use crate::http::connection::Connection;
+use crate::http::socket::Socket;
 use crate::options::Dialect;
 
 /// Bodies up to this size are copied behind their head: cheaper than a second buffer for the kernel.
@@ -55,11 +55,12 @@ impl Output {
     }
 
     /// Sends head and body.
-    pub(super) async fn send(&mut self, stream: &mut TcpStream, body: &[u8]) -> io::Result<()> {
+    pub(super) async fn send(&mut self, stream: &mut Socket, body: &[u8]) -> io::Result<()> {
         let tail: &[u8] = if self.chunked { b"\r\n0\r\n\r\n" } else { b"" };
         if body.len() <= SMALL {
             self.parts(&[body, tail]);
-            return stream.write_all(&self.head).await;
+            stream.write_all(&self.head).await?;
+            return stream.flush().await;
         }
         let mut slices = [IoSlice::new(&self.head), IoSlice::new(body), IoSlice::new(tail)];
         let mut rest = &mut slices[..];
@@ -70,11 +71,11 @@ impl Output {
             }
             IoSlice::advance_slices(&mut rest, written);
         }
-        Ok(())
+        stream.flush().await
     }
 
     /// Sends the head and half of the body that it announces.
-    pub(super) async fn send_half(&mut self, stream: &mut TcpStream, body: &[u8]) -> io::Result<()> {
+    pub(super) async fn send_half(&mut self, stream: &mut Socket, body: &[u8]) -> io::Result<()> {
         self.parts(&[body.get(..body.len() / 2).unwrap_or_default()]);
         stream.write_all(&self.head).await?;
         stream.shutdown().await

@@ -1,9 +1,11 @@
-//! HTTP/2 with prior knowledge: hyper's server over a socket without locks.
+//! HTTP/2: hyper's server over a socket without locks.
 
+mod activity;
 mod body;
 mod socket;
 
 use std::future::Future;
+use std::pin::pin;
 use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
@@ -15,23 +17,42 @@ use hyper::rt::Executor;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
-use tokio::net::TcpStream;
 
 use super::connection::Connection;
 use super::head::{Head, Method};
 use super::reply::Outgoing;
 use super::service::{self, MAX_BODY};
+use super::socket::Socket as Bytestream;
+use activity::{Activity, Limits};
 use body::{AnswerBody, BrokenOff};
 use socket::Socket;
 
 /// Serves streams until either side closes.
-pub(super) async fn serve(connection: &Rc<Connection>, stream: TcpStream) {
+pub(super) async fn serve(connection: &Rc<Connection>, stream: Bytestream) {
+    let limits = Limits::of(&connection.shared.state.borrow().settings);
+    let activity = Rc::new(Activity::new(limits));
     let service = {
-        let connection = connection.clone();
-        service_fn(move |request| answer(connection.clone(), request))
+        let (connection, activity) = (connection.clone(), activity.clone());
+        service_fn(move |request| {
+            let busy = activity.begin();
+            let answer = answer(connection.clone(), request);
+            async move {
+                let _busy = busy;
+                answer.await
+            }
+        })
     };
-    // An error here is a client that left or talked nonsense: nobody to tell.
-    drop(http2::Builder::new(LocalTasks).serve_connection(Socket::new(stream), service).await);
+    let mut builder = http2::Builder::new(LocalTasks);
+    if let Some(streams) = limits.streams {
+        builder.max_concurrent_streams(streams);
+    }
+    let mut serving = pin!(builder.serve_connection(Socket::new(stream), service));
+    tokio::select! {
+        // An error here is a client that left or talked nonsense: nobody to tell.
+        _ = serving.as_mut() => return,
+        () = activity.enough() => serving.as_mut().graceful_shutdown(),
+    }
+    drop(serving.await);
 }
 
 /// Streams run beside each other in the engine's thread.

@@ -1,4 +1,4 @@
-//! A TCP socket as hyper wants it.
+//! A socket as hyper wants it.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -6,20 +6,21 @@ use std::task::{Context, Poll, ready};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+
+use crate::http::socket::Socket as Bytes;
 
 /// Bytes read at a time.
 const READ: usize = 16 * 1024;
 
 /// See the module.
 pub(super) struct Socket {
-    stream: TcpStream,
+    stream: Bytes,
     /// Where bytes are read into before hyper gets them: its own buffer is not initialised.
     space: Vec<u8>,
 }
 
 impl Socket {
-    pub(super) fn new(stream: TcpStream) -> Self {
+    pub(super) fn new(stream: Bytes) -> Self {
         Self { stream, space: vec![0; READ] }
     }
 }

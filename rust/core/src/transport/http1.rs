@@ -1,113 +1,93 @@
 //! One HTTP/1.1 connection, driven by whoever sends on it: no task of its own, no channel between tasks.
 
 use std::future::{Future, poll_fn};
-use std::os::fd::{AsFd, OwnedFd};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::Full;
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1;
 use hyper::header::CONTENT_TYPE;
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use super::Kind;
+use super::error::{SendError, connection_words, refused_handshake, tls_error};
+use super::socket::Socket;
 use super::stream::Stream;
+use super::{Age, Kind, Open};
 use crate::engine::Answer;
-
-/// The engine closes a connection that was idle for 60 s; an older one is not worth the risk of a reset.
-const IDLE_LIMIT: Duration = Duration::from_secs(45);
-
-/// Connections move on to newly resolved addresses after this time.
-const AGE_LIMIT: Duration = Duration::from_secs(600);
-
-/// Why no answer came.
-#[derive(Debug)]
-pub(crate) enum SendError {
-    /// The request never left: it may be sent again without any doubt.
-    Unsent(String),
-    /// The request left and may have had its effect.
-    Ambiguous(String),
-    /// The answer broke off in the middle of its body.
-    Cut(Answer),
-}
 
 type Request = hyper::Request<Full<Bytes>>;
 type Driver = http1::Connection<Stream, Full<Bytes>>;
 
-pub(crate) struct Connection {
+pub(super) struct Http1 {
     sender: http1::SendRequest<Full<Bytes>>,
-    driver: Pin<Box<Driver>>,
-    closed: bool,
-    born: Instant,
-    used: Instant,
-    handle: Option<OwnedFd>,
+    driven: Driven,
+    age: Age,
+    _open: Open,
 }
 
-impl Connection {
-    pub(super) async fn open(socket: TcpStream, kind: Kind) -> Result<Self, SendError> {
-        let unsent = |error: &dyn std::fmt::Display| SendError::Unsent(format!("connection: {error}"));
-        socket.set_nodelay(true).map_err(|error| unsent(&error))?;
-        let (buffer_bytes, handle) = match kind {
-            Kind::Outcomes => (4 * 1024, None),
-            Kind::Polls => (64 * 1024, socket.as_fd().try_clone_to_owned().ok()),
+/// The reading and writing half, and how it ended.
+struct Driven {
+    driver: Pin<Box<Driver>>,
+    closed: bool,
+    words: Option<String>,
+}
+
+impl Http1 {
+    pub(super) async fn open(socket: Socket, kind: Kind, age: Age, open: Open) -> Result<Self, SendError> {
+        let buffer_bytes = match kind {
+            Kind::Outcomes => 4 * 1024,
+            Kind::Polls => 64 * 1024,
         };
         let stream = Stream::new(socket, buffer_bytes);
+        let handshake = http1::Builder::new().handshake(stream).await;
         let (sender, driver) =
-            http1::Builder::new().handshake(stream).await.map_err(|error| unsent(&error))?;
-        let now = Instant::now();
-        Ok(Self { sender, driver: Box::pin(driver), closed: false, born: now, used: now, handle })
-    }
-
-    /// A handle that can half-close this connection while it waits for an answer.
-    pub(crate) fn take_handle(&mut self) -> Option<OwnedFd> {
-        self.handle.take()
+            handshake.map_err(|error| SendError::Unsent(format!("connection: {error}")))?;
+        let driven = Driven { driver: Box::pin(driver), closed: false, words: None };
+        Ok(Self { sender, driven, age, _open: open })
     }
 
     /// Whether another request may go out on it. Looks at the socket, so a close by the engine is seen.
-    pub(crate) async fn reusable(&mut self) -> bool {
-        if self.closed || self.used.elapsed() > IDLE_LIMIT || self.born.elapsed() > AGE_LIMIT {
+    pub(super) async fn reusable(&mut self) -> bool {
+        if self.driven.closed || self.age.over() {
             return false;
         }
         poll_fn(|cx| {
-            self.drive(cx);
+            self.driven.poll(cx);
             Poll::Ready(())
         })
         .await;
-        !self.closed && !self.sender.is_closed()
+        !self.driven.closed && !self.sender.is_closed()
     }
 
     /// Sends one request and reads its answer to the end.
-    pub(crate) async fn send(&mut self, request: Request, deadline: Instant) -> Result<Answer, SendError> {
+    pub(super) async fn send(&mut self, request: Request, deadline: Instant) -> Result<Answer, SendError> {
         let Ok(result) = tokio::time::timeout_at(deadline, self.exchange(request)).await else {
-            self.closed = true;
+            self.driven.closed = true;
             return Err(SendError::Ambiguous("no answer in time".to_owned()));
         };
-        self.used = Instant::now();
+        self.age.used();
         if result.is_err() {
-            self.closed = true;
+            self.driven.closed = true;
         }
         result
     }
 
     async fn exchange(&mut self, request: Request) -> Result<Answer, SendError> {
         let ready = poll_fn(|cx| {
-            self.drive(cx);
+            self.driven.poll(cx);
             self.sender.poll_ready(cx)
         });
-        ready.await.map_err(|error| SendError::Unsent(format!("connection closed: {error}")))?;
+        ready.await.map_err(|error| self.driven.gone(&error))?;
         let mut response = pin!(self.sender.try_send_request(request));
         let head = poll_fn(|cx| {
-            drive(&mut self.driver, &mut self.closed, cx);
+            self.driven.poll(cx);
             response.as_mut().poll(cx)
         });
-        let response = head.await.map_err(|mut failed| {
-            let unsent = failed.take_message().is_some();
-            let text = format!("connection broke: {}", failed.error());
-            if unsent { SendError::Unsent(text) } else { SendError::Ambiguous(text) }
+        let response = head.await.map_err(|mut failed| match failed.take_message() {
+            Some(_) => self.driven.gone(failed.error()),
+            None => unanswered(failed.error()),
         })?;
         let (parts, body) = response.into_parts();
         let content_type =
@@ -127,7 +107,7 @@ impl Connection {
         let mut received = BytesMut::with_capacity(expected);
         loop {
             let frame = poll_fn(|cx| {
-                self.drive(cx);
+                self.driven.poll(cx);
                 body.as_mut().poll_frame(cx)
             });
             match frame.await {
@@ -147,19 +127,38 @@ impl Connection {
         answer.body = received.freeze();
         Ok(answer)
     }
+}
 
-    fn drive(&mut self, cx: &mut Context<'_>) {
-        drive(&mut self.driver, &mut self.closed, cx);
+impl Driven {
+    /// Lets the connection read and write; remembers when it has ended, whatever the reason.
+    fn poll(&mut self, cx: &mut Context<'_>) {
+        if self.closed {
+            return;
+        }
+        if let Poll::Ready(ended) = self.driver.as_mut().poll(cx) {
+            self.closed = true;
+            self.words = ended.err().map(|error| connection_words(&error));
+        }
+    }
+
+    /// The connection ended before it took the request.
+    fn gone(&mut self, error: &hyper::Error) -> SendError {
+        SendError::Gone(self.words.take().unwrap_or_else(|| connection_words(error)))
     }
 }
 
-/// Lets the connection read and write; remembers when it has ended, whatever the reason.
-fn drive(driver: &mut Pin<Box<Driver>>, closed: &mut bool, cx: &mut Context<'_>) {
-    if !*closed && driver.as_mut().poll(cx).is_ready() {
-        *closed = true;
+fn unanswered(error: &hyper::Error) -> SendError {
+    if tls_error(error).is_some_and(refused_handshake) {
+        SendError::Gone(connection_words(error))
+    } else if error.is_parse() {
+        let hint = "write https in place of http in the engine's address if it expects TLS";
+        SendError::Ambiguous(format!("what answers does not speak HTTP/1.1; {hint}"))
+    } else {
+        SendError::Ambiguous(connection_words(error))
     }
 }
 
-fn media_type(value: &str) -> String {
+/// The media type without its parameters, in lower case.
+pub(super) fn media_type(value: &str) -> String {
     value.split(';').next().unwrap_or("").trim().to_ascii_lowercase()
 }
