@@ -49,6 +49,24 @@ fn outcomes_wait_for_another_header_and_all_go_out_with_it() {
 }
 
 #[test]
+fn an_outcome_that_is_refused_is_told_of_and_waits() {
+    // No poll comes back within the patience of the test, so that only the outcome meets the new rule.
+    let more = json!({"authorization": "Bearer old", "hold_ms": 60_000});
+    let mut fleet = Fleet::with(Dialect::V8_10, &[("work", 120_000)], more);
+    let (_worker, closed) = gated(&fleet);
+    fleet.add_jobs("work", 1);
+    fleet.until_status("running", |status| status["types"][0]["running"] == 1);
+    fleet.until_status("nothing more asked", |status| {
+        status["held_polls"] == 1 || status["types"][0]["activated"] == 1
+    });
+    accept(&fleet, "Bearer new");
+    closed.store(false, Ordering::Release);
+    assert_eq!(fleet.event("unauthorized")["header"], 0);
+    fleet.core.set_authorization(Some("Bearer new".into())).unwrap();
+    fleet.until("done", |account| account["completed"] == 1);
+}
+
+#[test]
 fn a_header_that_is_accepted_again_needs_no_other() {
     let mut fleet = Fleet::with(Dialect::V8_6, &[("work", 20_000)], json!({"authorization": "Bearer x"}));
     let _worker = fleet.worker(|_| Reply::Complete);
