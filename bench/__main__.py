@@ -28,6 +28,11 @@ FULL = (
     "memory",
     "idle",
     "sizes",
+    "http2",
+    "renewal",
+    "refusals",
+    "kills",
+    "reload",
 )
 
 

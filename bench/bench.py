@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from bench.engine import Engine
@@ -26,9 +26,11 @@ class Bench:
         """Measure the bare loop."""
         return run_limit(self.engine, self.seconds, *options, name=name)
 
-    def fleet(self, handlers: str, processes: int, name: str = "") -> Callable[[], Figures]:
+    def fleet(
+        self, handlers: str, processes: int, name: str = "", env: Mapping[str, str] | None = None
+    ) -> Callable[[], Figures]:
         """A measurement of a fleet at full speed, to be made later."""
-        return lambda: Fleet(self.engine, handlers, processes, name).figures(self.seconds)
+        return lambda: Fleet(self.engine, handlers, processes, name, env).figures(self.seconds)
 
     def alternate(self, *measures: Callable[[], Figures]) -> list[Figures]:
         """Measure several clients in turns, so that a slow minute of the machine meets all; the medians."""

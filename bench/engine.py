@@ -66,7 +66,11 @@ class Engine:
 
     def delay(self, latency_ms: int) -> None:
         """Answer everything so much later from now on."""
-        self._faults = [{"fault": "latency", "latency_ms": latency_ms}]
+        self.misbehave({"fault": "latency", "latency_ms": latency_ms})
+
+    def misbehave(self, *faults: Json) -> None:
+        """Have these faults, and no others, from now on."""
+        self._faults = list(faults)
         self._ask("POST", "/local/faults", {"faults": self._faults})
 
     def account(self) -> Json:

@@ -61,6 +61,10 @@ class Fleet:
         """The fleet's state."""
         return dict(self._http.get("/v1/status").raise_for_status().json())
 
+    def post(self, path: str) -> Json:
+        """Give a command, and wait for its outcome."""
+        return dict(self._http.post(path).raise_for_status().json())
+
     def workers(self) -> list[Json]:
         """The worker processes of all pools."""
         return [process for pool in self.status()["pools"] for process in pool["processes"]]

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
-use crate::ask::{self, Demand};
+use crate::ask;
 use crate::engine::{Activation, Ask, Refusal, Request};
 use crate::events::Event;
 use crate::fleet::{Fleet, backoff};
-use crate::job::{Job, Lease, now};
+use crate::job::now;
 use crate::renew::Permit;
-use crate::state::{JobType, Pool, State};
+use crate::state::JobType;
 use crate::transport::{Line, SendError};
 
 /// A poll that is held longer than this waits for jobs, not for the engine: its permit goes to others.
@@ -341,125 +341,6 @@ impl Fleet {
         })
     }
 
-    /// How long a poll of a type may be held.
-    fn hold_of(&self, kind: &JobType) -> Duration {
-        let usual = || self.settings.hold(self.capabilities().notices_departed_clients);
-        kind.hold.unwrap_or_else(usual)
-    }
-
-    /// Puts activated jobs into the ledger and dispatches them; those that nobody here may run go straight back.
-    fn take_jobs(
-        self: &Rc<Self>,
-        job_type: usize,
-        jobs: Vec<Job>,
-        fetch_turn: u32,
-        sent_at: Duration,
-        received_at: Duration,
-    ) {
-        let (mut back, mut suspects) = (Vec::new(), false);
-        let mut state = self.state.borrow_mut();
-        let Some((lease, hold)) = state.types.get(job_type).map(|kind| (kind.lease, self.hold_of(kind)))
-        else {
-            return;
-        };
-        self.observe(&jobs, sent_at, received_at, lease);
-        let refusal = if self.activating.get() {
-            state.refusal(job_type, fetch_turn)
-        } else {
-            Some("the fleet is draining".into())
-        };
-        for job in jobs {
-            let end = match job.deadline_ms {
-                Some(deadline) => self.clock.borrow().local_end(deadline, lease, received_at, hold),
-                None => received_at + lease / 2,
-            };
-            let solitary = !state.poison.is_empty() && state.poison.is_solitary(job.key(), received_at);
-            let id = state.ledger.insert(job, job_type, Lease { received_at, end });
-            if fetch_turn != 0
-                && let Some(entry) = state.ledger.get_mut(id)
-            {
-                entry.fetch_turn = fetch_turn;
-            }
-            let Some(kind) = state.types.get_mut(job_type) else { return };
-            kind.counters.activated += 1;
-            if refusal.is_some() {
-                back.push(id);
-            } else if solitary {
-                state.ledger.get_mut(id).into_iter().for_each(|entry| entry.solitary = true);
-                state.enqueue(id, false);
-                suspects = true;
-            } else {
-                kind.queue.push_back(id);
-            }
-        }
-        let home = state.list(job_type).or_else(|| {
-            let home = if suspects { state.home(job_type) } else { None };
-            home.map(|(pool, _)| pool)
-        });
-        drop(state);
-        self.holding.notify_one();
-        for id in back {
-            self.hand_back(id, refusal.as_deref().unwrap_or_default(), 0);
-        }
-        if let Some(pool) = home {
-            self.dispatch(pool);
-        }
-    }
-
-    /// Learns about the engine's clock from the earliest and the latest deadline of an answer.
-    fn observe(&self, jobs: &[Job], sent_at: Duration, received_at: Duration, lease: Duration) {
-        let deadlines = || jobs.iter().filter_map(|job| job.deadline_ms);
-        let mut clock = self.clock.borrow_mut();
-        for deadline in [deadlines().min(), deadlines().max()].into_iter().flatten() {
-            clock.observe(sent_at, received_at, deadline, lease);
-        }
-    }
-}
-
-impl State {
-    /// What decides how many jobs of a type to ask for; None while nobody may run it.
-    fn demand(&self, job_type: usize, byte_budget: u64) -> Option<Demand> {
-        let (pool_index, type_index) = self.home(job_type)?;
-        let pool = self.pools.get(pool_index).filter(|pool| pool.paused.is_none())?;
-        let kind = self.types.get(job_type)?;
-        let own = pool.types.get(type_index)?;
-        let lane_slots = pool.lanes.get(own.lane)?.slots;
-        let slots = own.slots.min(lane_slots);
-        let ready = || pool.workers.iter().filter(|worker| worker.is_usable());
-        let busy: usize =
-            ready().filter_map(|worker| worker.lanes.get(own.lane)).map(|lane| lane.jobs.min(slots)).sum();
-        let total = slots * ready().count();
-        let backlog = kind.here() + kind.asked;
-        // Counted only where it decides: with hundreds of types the count is most of the cost.
-        let shares = kind.run.p90_ns().is_none() || backlog == 0;
-        let sharers = if shares { self.sharers(pool, own.lane) } else { 1 };
-        Some(Demand {
-            slots: total as u64,
-            free_slots: total.saturating_sub(busy) as u64,
-            sharers: sharers as u64,
-            p90: kind.run.p90_ns().map(Duration::from_nanos),
-            rate: kind.rate.per_second(),
-            round_trip: kind.round_trip,
-            lease: kind.lease,
-            job_bytes: kind.job_bytes as u64,
-            byte_budget,
-            backlog,
-            settling: kind.settling,
-            growth: kind.growth,
-        })
-    }
-
-    /// How many types of a lane have long or unknown jobs.
-    fn sharers(&self, pool: &Pool, lane: usize) -> usize {
-        let long = |index: usize| {
-            let p90 = self.types.get(index).and_then(|kind| kind.run.p90_ns());
-            p90.is_none_or(|p90| ask::is_long(Duration::from_nanos(p90)))
-        };
-        pool.types.iter().filter(|other| other.lane == lane && long(other.job_type)).count()
-    }
-}
-
-impl Fleet {
     /// A pause that ends early when the engine is found to answer again.
     async fn rest(&self, pause: Duration) {
         if !pause.is_zero() && timeout(pause, self.recovered.notified()).await.is_ok() {
