@@ -14,7 +14,7 @@ from .client import CamundaClient
 from .engine import CamundaEngine
 from .java import NEEDED, find_java
 
-REQUIRED = "JOBFLEET_REQUIRE_CAMUNDA"
+REQUIRED = "REQUIRE_CAMUNDA"
 """The environment variable that turns a skip for want of Java or Maven into a failure."""
 
 

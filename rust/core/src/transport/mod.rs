@@ -20,7 +20,6 @@ mod wire;
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use hyper::header::HeaderValue;
 
@@ -69,8 +68,7 @@ impl Transport {
         let authority = route.address.authority();
         let fixed = Fixed::new(&authority, route.address.https, &route.address.base_path);
         // Fleets that start together begin at different addresses.
-        let turn =
-            SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_nanos() as usize);
+        let turn = crate::job::now().subsec_nanos() as usize;
         let mut transport = Self {
             route,
             authority,
