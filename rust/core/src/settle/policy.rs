@@ -110,7 +110,7 @@ pub(crate) fn useful_until(command: &Command, history: &History, lease_end: Dura
 }
 
 fn unless_expired(command: &Command, pause: Duration, lease_end: Duration, now: Duration) -> Next {
-    if now + pause < lease_end {
+    if let Some(pause) = fitting(pause, lease_end, now) {
         return Next::Retry(pause);
     }
     if matches!(command, Command::Settle(Outcome::Complete { .. })) && now < lease_end + LATE_GRACE {
@@ -141,10 +141,17 @@ fn repeat_doubtful(
             return unless_expired(command, pause, lease_end, now);
         }
         // After the lease's end a doubtful repeat could complete another holder's activation.
-        return if now + pause < lease_end { Next::Retry(pause) } else { Next::Expired };
+        return fitting(pause, lease_end, now).map_or(Next::Expired, Next::Retry);
     };
     let window_end = history.first_sent.unwrap_or(now) + Duration::from_millis(window_ms);
     if now + pause < window_end.min(lease_end) { Next::Retry(pause) } else { Next::Unconfirmed }
+}
+
+/// The pause before another try within the lease: a long one is cut, so that no part of the lease goes unused;
+/// None when the lease is as good as over.
+fn fitting(pause: Duration, lease_end: Duration, now: Duration) -> Option<Duration> {
+    let rest = lease_end.saturating_sub(now);
+    (rest > FIRST_PAUSE).then(|| pause.min(rest / 2))
 }
 
 fn pause(tries: u32) -> Duration {
@@ -201,6 +208,17 @@ mod tests {
             Outcome::Fail { message: "m".into(), retries: Some(0), backoff_ms: Some(0), variables: None };
         let next = decide(&Command::Settle(last), Result::Unanswered, EARLY);
         assert_eq!(next, Next::Retry(FIRST_PAUSE));
+    }
+
+    #[test]
+    fn a_long_pause_is_cut_to_what_is_left_of_the_lease() {
+        let renew = Command::Renew(Duration::from_secs(4));
+        let busy = || Result::Answered(Verdict::Busy("x".into()));
+        let late = LEASE_END - Duration::from_secs(1);
+        let again = next(&renew, busy(), &mut tried(9), false, LEASE_END, late);
+        assert_eq!(again, Next::Retry(Duration::from_millis(500)));
+        let over = next(&renew, busy(), &mut tried(9), false, LEASE_END, LEASE_END - FIRST_PAUSE);
+        assert_eq!(over, Next::Expired);
     }
 
     #[test]
