@@ -27,7 +27,7 @@ def missing() -> str | None:
     return None
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def camunda_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CamundaEngine]:
     """A running Camunda, one for all tests of the session."""
     if lack := missing():
