@@ -36,7 +36,7 @@ class Client:
     def __enter__(self) -> Client:
         logs = CACHE / "logs"
         logs.mkdir(parents=True, exist_ok=True)
-        self.log = logs / f"{self.command.name.replace(' ', '-')}.log"
+        self.log = logs / f"{self.command.name.replace(' ', '-').replace('/', '-')}.log"
         self.started = time.monotonic()
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(

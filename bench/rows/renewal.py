@@ -13,6 +13,7 @@ LEASES_S = 25
 def run(bench: Bench) -> None:
     bench.engine.push("noop", JOBS)
     with Fleet(bench.engine, "holding", 1, "renewal", {"JOBFLEET_GRACE": "1s"}) as fleet:
+        fleet.wait_ready()
         fleet.wait(lambda: int(fleet.type("noop")["running"]) >= JOBS, f"{JOBS} jobs run", 60)
         cpu = fleet.client.tree.cpu_s()
         time.sleep(LEASES_S)
