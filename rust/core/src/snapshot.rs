@@ -106,11 +106,11 @@ const MOST_NAMED: usize = 64;
 impl Fleet {
     pub(crate) fn snapshot(&self) -> Snapshot {
         let state = self.state.borrow();
-        let workers: Vec<_> = state
-            .pools
-            .iter()
-            .flat_map(|pool| pool.workers.iter().map(|worker| state.describe(pool, worker)))
-            .collect();
+        let mut running = vec![0u64; state.types.len()];
+        let mut workers = Vec::new();
+        for pool in &state.pools {
+            workers.extend(pool.workers.iter().map(|worker| state.describe(pool, worker, &mut running)));
+        }
         let health = self.health.borrow();
         let permits = self.permits.borrow();
         let engine = EngineStatus {
@@ -125,12 +125,11 @@ impl Fleet {
             outcome_streams: self.transport.streams(Kind::Outcomes),
             connections_opened: self.transport.opened(),
         };
-        let mut types: Vec<_> =
-            (0..state.types.len()).filter_map(|index| state.describe_type(index)).collect();
-        for status in &mut types {
-            let named = |running: &&Running| running.r#type == status.r#type;
-            status.running = workers.iter().flat_map(|worker| &worker.running).filter(named).count() as u64;
-        }
+        let types: Vec<_> = running
+            .iter()
+            .enumerate()
+            .filter_map(|(index, running)| state.describe_type(index, *running))
+            .collect();
         // Over all types that ever were, so that no sum falls when a type leaves.
         let mut totals = Counters::default();
         state.types.iter().for_each(|kind| totals += &kind.counters);
@@ -159,7 +158,7 @@ impl Fleet {
 }
 
 impl State {
-    fn describe_type(&self, index: usize) -> Option<TypeStatus> {
+    fn describe_type(&self, index: usize, running: u64) -> Option<TypeStatus> {
         let kind: &JobType = self.types.get(index)?;
         let pool =
             self.home(index).and_then(|(pool, _)| self.pools.get(pool)).map(|pool| pool.name.to_string());
@@ -171,7 +170,7 @@ impl State {
             pool: pool.unwrap_or_default(),
             waiting: kind.queue.len() + kind.suspects.len(),
             dispatched: kind.sent,
-            running: 0,
+            running,
             settling: kind.settling,
             held_polls: kind.held_polls,
             refusals: kind.refusals,
@@ -184,7 +183,8 @@ impl State {
         })
     }
 
-    fn describe(&self, pool: &Pool, worker: &Worker) -> WorkerStatus {
+    /// One worker; adds what it runs to the counts by type.
+    fn describe(&self, pool: &Pool, worker: &Worker, counts: &mut [u64]) -> WorkerStatus {
         let mut running = Vec::new();
         let (mut busy, mut slots, mut sent) = (0u64, 0u64, 0u64);
         for (lane_index, lane) in pool.lanes.iter().enumerate() {
@@ -195,11 +195,16 @@ impl State {
                 if view.state != SlotState::Running {
                     continue;
                 }
-                let Some((name, key)) = self.name_sent(worker, lane_index, view.number) else { continue };
+                let sent = worker.lanes.get(lane_index).and_then(|lane| lane.get(view.number));
+                let Some(entry) = sent.and_then(|sent| self.ledger.get(sent.id)) else { continue };
                 busy += 1;
+                if let Some(count) = counts.get_mut(entry.job_type) {
+                    *count += 1;
+                }
                 if running.len() < MOST_NAMED {
                     let since = Duration::from_nanos(now_ns().saturating_sub(view.started_at_ns));
                     let since_ms = since.as_millis() as u64;
+                    let Some((name, key)) = self.name_sent(worker, lane_index, view.number) else { continue };
                     running.push(Running { lane: lane_index, slot, r#type: name, key, since_ms });
                 }
             }
