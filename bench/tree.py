@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 
@@ -24,6 +26,22 @@ class Tree:
                 times = process.cpu_times()
                 total += times.user + times.system + times.children_user + times.children_system
         return total
+
+    def core_share(self, seconds: float) -> float:
+        """Percent of a core that all of them use from now on, for so long.
+
+        In nanoseconds of the scheduler (/proc/PID/schedstat): the ticks of `cpu_s` lose up to 10 ms of each process.
+        """
+        before = self._run_ns()
+        time.sleep(seconds)
+        return (self._run_ns() - before) / (seconds * 1e9) * 100
+
+    def _run_ns(self) -> int:
+        return sum(
+            int(told.read_text().split()[0])
+            for process in self._members()
+            for told in Path(f"/proc/{process.pid}/task").glob("*/schedstat")
+        )
 
     def pss_mb(self) -> float:
         """Memory of all of them, each shared page counted once."""

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from jobfleet.supervisor.exits import ExitCode
 
-from tests.supervisor.running import DEADLINE_S, RunningFleet
+from tests.supervisor.running import RunningFleet
+from tests.system.fleet import jobfleet
 
 NOOP = """
     from jobfleet import Job, handler
@@ -24,20 +25,6 @@ NOOP = """
 """
 
 RunFleet = Callable[..., RunningFleet]
-
-
-def jobfleet(folder: Path, *arguments: str, environ: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """Run a command that ends by itself."""
-    return subprocess.run(
-        [sys.executable, "-m", "jobfleet", *arguments],
-        cwd=folder,
-        env=os.environ | (environ or {}),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE_S,
-        check=False,
-    )
 
 
 @pytest.mark.parametrize(
