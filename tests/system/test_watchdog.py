@@ -53,7 +53,7 @@ GIL = """
     def holds_gil(job: Job) -> dict:
         Path(f"started-{job.key}-{os.getpid()}").touch()
         # The processor time of one thread that needs no lock, and the lock in another one that uses none.
-        work = threading.Thread(target=hashlib.pbkdf2_hmac, args=("sha256", b"", b"", 20_000_000), daemon=True)
+        work = threading.Thread(target=hashlib.pbkdf2_hmac, args=("sha256", b"", b"", 500_000_000), daemon=True)
         work.start()
         while not os.path.exists("open"):
             ctypes.PyDLL(None).sleep(4)
@@ -138,8 +138,13 @@ def test_handler_that_holds_the_interpreter_is_told_while_others_wait_for_it(
     fleet = run_fleet(GIL, "--processes", "1", environ={"JOBFLEET_STALLED_TIMEOUT": "0"}).wait_running()
     (key,) = engine.push("holds-gil")
     pid = started(fleet, key)
-    engine.push("noop", 8)
-    fleet.wait_status(lambda status: liveness(status, pid) == "gil-stalled", "the interpreter stands still")
+
+    def stands_still(status: Json) -> bool:
+        # Again and again: jobs that come while the lock changes hands do not wait for it.
+        engine.push("noop", 4)
+        return liveness(status, pid) == "gil-stalled"
+
+    fleet.wait_status(stands_still, "the interpreter stands still")
     Path(fleet.folder / "open").touch()
     engine.wait_settled()
     fleet.wait_status(lambda status: liveness(status, pid) in ("idle", "busy"), "it moves again")
