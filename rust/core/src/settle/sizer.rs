@@ -184,11 +184,11 @@ mod tests {
     fn streams_of_a_near_engine_are_enough_for_both_sides_to_have_some() {
         let mut sizer = Sizer::new(512);
         sizer.shares(true);
-        run(&mut sizer, 0.2, 60_000.0, 4.0);
+        run(&mut sizer, 0.2, 60_000.0, 0.5);
         assert_eq!(sizer.limit(), UNPROVEN_STREAMS);
         // The engine speaks HTTP/1.1 from now on.
         sizer.shares(false);
-        run(&mut sizer, 0.2, 60_000.0, 4.0);
+        run(&mut sizer, 0.1, 60_000.0, 2.0);
         assert_eq!(sizer.limit(), UNPROVEN);
     }
 
