@@ -2,45 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from .client import CamundaClient
-from .engine import CamundaEngine
-from .fleet import Fleet
+from .fleet import Fleet, StartFleet
 from .meddler import Meddler
 from .waiting import wait_until
-
-StartFleet = Callable[..., Fleet]
 
 # The first test of a session may have to fetch 300 MB and start the engine.
 pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture
-def meddler(camunda_engine: CamundaEngine) -> Iterator[Meddler]:
-    """A proxy in front of the session's engine."""
-    meddler = Meddler(camunda_engine.url)
-    yield meddler
-    meddler.close()
-
-
-@pytest.fixture
-def start_fleet(meddler: Meddler, name: str, tmp_path: Path) -> Iterator[StartFleet]:
-    """Starts a fleet for the process `name` behind the proxy; ends it after the test."""
-    fleets: list[Fleet] = []
-
-    def start(handlers: str) -> Fleet:
-        fleet = Fleet(meddler.url, name, tmp_path, "--processes", "1")
-        fleets.append(fleet)
-        fleet.start(handlers)
-        return fleet
-
-    yield start
-    for fleet in fleets:
-        fleet.close()
+def start_fleet(start_fleet: StartFleet, meddler: Meddler) -> StartFleet:
+    """Starts a fleet of one process behind the proxy."""
+    return lambda handlers: start_fleet(handlers, "--processes", "1", url=meddler.url)
 
 
 def started(directory: Path) -> list[list[str]]:
