@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -11,6 +10,8 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+import httpx
 
 from .waiting import wait_until
 
@@ -67,8 +68,10 @@ class Fleet:
         return done.stdout
 
     def status(self) -> Json:
-        """What `jobfleet status --json` prints."""
-        return dict(json.loads(self.command("status", "--json")))
+        """What `jobfleet status --json` prints, without a process for each look."""
+        transport = httpx.HTTPTransport(uds=str(self._socket))
+        with httpx.Client(transport=transport, base_url="http://fleet", timeout=30) as client:
+            return dict(client.get("/v1/status").raise_for_status().json())
 
     def processes(self) -> list[Json]:
         """The worker processes of all pools."""
@@ -118,6 +121,6 @@ class Fleet:
             return False
         try:
             states = [process["state"] for process in self.processes()]
-        except subprocess.CalledProcessError:
+        except httpx.TransportError:
             return False
         return bool(states) and all(state == "ready" for state in states)
