@@ -137,13 +137,13 @@ def test_engine_that_stops_processing_gets_its_outcomes_later(
 def test_engine_whose_clock_is_an_hour_ahead(
     camunda: CamundaClient, camunda_engine: CamundaEngine, name: str, start_fleet: StartFleet, tmp_path: Path
 ) -> None:
-    """Its deadlines lie an hour ahead of the fleet's clock; a lease of 3 s is renewed in time all the same."""
+    """Its deadlines lie an hour ahead of the fleet's clock; a lease of 5 s is renewed in time all the same."""
     camunda.deploy("two_tasks", name)
     manage(camunda_engine, "clock/add", {"offsetMilli": HOUR_MS})
-    fleet = start_fleet("opened", TEST_LEASE="3s")
+    fleet = start_fleet("opened", TEST_LEASE="5s")
     camunda.create(name)
     wait_running(fleet, f"{name}-work", 1)
-    assert camunda.activate(f"{name}-work", hold_s=4) == [], "the lease is over"
+    assert camunda.activate(f"{name}-work", hold_s=6) == [], "the lease is over"
     (tmp_path / "open").touch()
     camunda.take_all(f"{name}-after", 1)
     counts = fleet.wait_counted(f"{name}-work", "completed")

@@ -68,7 +68,7 @@ def test_result_that_the_engine_cannot_store_fails_with_its_words(
     (failure,) = commands(meddler, "failure")
     assert failure["retries"] == 0
     assert "MALFORMED_REQUEST" in str(failure["errorMessage"]) or "EXCEEDED_BATCH" in str(failure["errorMessage"])
-    assert len(commands(meddler, "completion")) == 3
+    assert len(commands(meddler, "completion")) >= 3, "one answer does not prove that it is the record"
     assert camunda.run(name, does="kinds")["fromStruct"] == 7
 
 
