@@ -63,6 +63,7 @@ def _half(dialect: str, length_s: float, seed: int, say: Callable[[str], None], 
                 acts += chaos.done
             say(f"  over after {time.monotonic() - began:.0f} s")
         account = engine.account()
+        wrong += [f"expired: {defect}" for defect in engine.defects()[:10]]
     return Half(dialect, account, acts, convicted, wrong + judge_account(account))
 
 
