@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -101,15 +103,36 @@ def test_finished_work_is_completed_although_its_lease_is_over(
 def test_running_job_keeps_its_lease_for_as_long_as_it_runs(
     camunda: CamundaClient, name: str, start_fleet: StartFleet, meddler: Meddler, tmp_path: Path
 ) -> None:
-    """The second renewal comes when the first lease would be over. A lease much shorter ends on a busy host."""
+    """The second renewal comes when the first lease would be over. A lease much shorter ends on a busy host.
+
+    That an answer is lost costs nothing: the renewal is repeated.
+    """
     camunda.deploy("two_tasks", name)
     start_fleet("gated", TEST_LEASE="6s")
+    meddler.lose.add(b"PATCH ")
     camunda.create(name)
     wait_until(lambda: started(tmp_path), "the job has started")
-    wait_until(lambda: len([line for line in meddler.passed if line.startswith(b"PATCH ")]) >= 2, "two renewals")
+    wait_until(lambda: len([line for line in meddler.passed if line.startswith(b"PATCH ")]) >= 3, "two renewals")
     (tmp_path / "open").touch()
     camunda.take_all(f"{name}-after", 1, deadline_s=30)
     assert len(started(tmp_path)) == 1
+    assert meddler.lost == 1
+
+
+def test_hand_back_whose_answer_is_lost_is_not_repeated(
+    camunda: CamundaClient, name: str, start_fleet: StartFleet, meddler: Meddler, tmp_path: Path
+) -> None:
+    """The job may be somebody else's by then. Its lease lasts ten minutes, so it is the hand-back that brings it."""
+    camunda.deploy("two_tasks", name)
+    start_fleet("killed")
+    camunda.create(name)
+    file = tmp_path / "started"
+    wait_until(file.exists, "the job has started")
+    meddler.lose.add(b"/failure ")
+    os.kill(int(file.read_text().split()[0]), signal.SIGKILL)
+    (job,) = camunda.take_all(f"{name}-after", 1, deadline_s=30)
+    assert job["variables"]["retries"] == 2
+    assert (meddler.lost, len([line for line in meddler.passed if b"/failure " in line])) == (1, 1)
 
 
 def _with(fleet: Fleet, job_type: str, counter: str) -> dict[str, int] | None:
