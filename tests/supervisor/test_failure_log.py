@@ -47,7 +47,7 @@ def test_failures_are_told_and_errors_of_the_process_are_not(run_fleet: Callable
     fleet.push("raises")
     raised = fleet.wait_for_line("ValueError")
     assert raised["message"].startswith("fails, 2 retries left, next try in 1.")
-    assert "handlers.py:11 in raises" in raised["message"]
+    assert "handlers.py:10 in raises" in raised["message"]
     assert (raised["level"], raised["type"]) == ("warning", "raises")
     assert raised["key"]
     fleet.push("misfit")
