@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,8 @@ from jobfleet import Job, handler
 from jobfleet.config.camunda_env import KNOWN
 from jobfleet.config.shape import description, environment_name, setting_paths
 from jobfleet.supervisor.core import TypeStatus
+
+from tests.camunda.waiting import wait_until
 
 ROOT = Path(__file__).parent.parent
 SETTINGS, CAMUNDA, OPERATIONS = (
@@ -73,6 +78,23 @@ def test_example_of_the_options_loads(tmp_path: Path) -> None:
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
     assert "index-document" in run.stdout
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_metrics_are_read_as_the_page_says(tmp_path: Path) -> None:
+    (command,) = re.findall(r"^```sh\n(.*?)^```$", OPERATIONS, flags=re.DOTALL | re.MULTILINE)
+    (tmp_path / "handlers.py").write_text("from jobfleet import handler\n@handler('x')\ndef x(job): ...\n")
+    # A path below pytest's temporary folder can be too long for a Unix socket.
+    with tempfile.TemporaryDirectory(prefix="jf-") as runtime:
+        environ = os.environ | {"XDG_RUNTIME_DIR": runtime}
+        fleet = subprocess.Popen([sys.executable, "-m", "jobfleet", "run", "handlers.py"], cwd=tmp_path, env=environ)
+        try:
+            wait_until((Path(runtime) / "jobfleet" / "default.sock").exists, "the fleet listens")
+            said = subprocess.run(["sh", "-c", command], env=environ, capture_output=True, text=True, check=True).stdout
+        finally:
+            fleet.terminate()
+            fleet.wait(60)
+    assert "jobfleet_engine_up" in said
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
