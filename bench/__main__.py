@@ -36,6 +36,7 @@ FULL = (
     "drain",
     "waits",
     "reload",
+    "camunda",
 )
 
 
