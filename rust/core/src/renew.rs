@@ -13,6 +13,7 @@ use crate::permits::Acquire;
 use crate::recorder::Progress;
 use crate::settle::Work;
 use crate::state::{Blame, WorkerState};
+use crate::tasks;
 
 /// Leases are looked at no more often than this.
 const MOST_OFTEN: Duration = Duration::from_millis(20);
@@ -110,11 +111,12 @@ impl Fleet {
         let Some(lease) = state.types.get(job_type).map(|kind| kind.lease) else { return };
         drop(state);
         let fleet = Rc::clone(self);
-        tokio::task::spawn_local(async move {
+        let renewal = async move {
             // Held until the renewal is concluded, whatever that takes.
             let permit = fleet.permit().await;
             fleet.outcomes.push(&fleet, Work::renew(id, lease, permit));
-        });
+        };
+        tasks::once(self, "renewal", renewal, move |fleet| fleet.forsake(id, true));
     }
 
     /// Waits for a permit.
