@@ -193,6 +193,17 @@ impl Fleet {
         assert!(answer.starts_with("HTTP/1.1 204"), "{answer}");
     }
 
+    /// How often each of the engine's faults has happened.
+    pub(crate) fn fired(&self) -> Vec<u64> {
+        let mut client = TcpStream::connect(self.engine.addr()).unwrap();
+        write!(client, "GET /local/faults HTTP/1.1\r\nhost: engine\r\nconnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).unwrap();
+        let report: Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
+        let faults = report["faults"].as_array().unwrap();
+        faults.iter().map(|fault| fault["fired"].as_u64().unwrap()).collect()
+    }
+
     pub(crate) fn status(&self) -> Value {
         serde_json::from_slice(&self.core.status().unwrap()).unwrap()
     }
