@@ -33,6 +33,7 @@ pub(crate) async fn watch_leases(fleet: Rc<Fleet>) {
             continue;
         };
         sleep((lease / 16).clamp(MOST_OFTEN, LEAST_OFTEN)).await;
+        fleet.outcomes.look(&fleet, now());
         let due = fleet.state.borrow().ledger.due(now());
         for id in due {
             fleet.attend(id);
@@ -107,23 +108,25 @@ impl Fleet {
         let mut state = self.state.borrow_mut();
         let Some(entry) = state.ledger.get_mut(id) else { return };
         entry.renewing = true;
-        let job_type = entry.job_type;
+        let (job_type, held) = (entry.job_type, entry.lease);
         let Some(lease) = state.types.get(job_type).map(|kind| kind.lease) else { return };
         drop(state);
         let fleet = Rc::clone(self);
         let renewal = async move {
+            // A job that is lost costs the engine more than one request above the cap.
+            let urgent_at = held.end.saturating_sub(lease / 4);
             // Held until the renewal is concluded, whatever that takes.
-            let permit = fleet.permit().await;
+            let permit = fleet.permit(urgent_at).await;
             fleet.outcomes.push(&fleet, Work::renew(id, lease, permit));
         };
         tasks::once(self, "renewal", renewal, move |fleet| fleet.forsake(id, true));
     }
 
-    /// Waits for a permit.
-    pub(crate) async fn permit(self: &Rc<Self>) -> Permit {
+    /// Waits for a permit. At `urgent_at` it is granted whatever the cap.
+    pub(crate) async fn permit(self: &Rc<Self>, urgent_at: Duration) -> Permit {
         loop {
             let freed = self.permit_freed.notified();
-            let answer = self.permits.borrow_mut().try_acquire(now());
+            let answer = self.permits.borrow_mut().try_acquire_by(now(), urgent_at);
             match answer {
                 Acquire::Granted(_) => {
                     self.permits_held.set(self.permits_held.get() + 1);
