@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+from urllib.parse import urlsplit
 
 
 class Forwarder:
@@ -37,8 +38,10 @@ class Forwarder:
         while not head.endswith(b"\r\n\r\n"):
             head += client.recv(1)
         self.heads.append(head.decode())
+        method, address, rest = head.split(b" ", 2)
         server = socket.create_connection(("127.0.0.1", self._target))
-        server.sendall(head)
+        # The server behind a proxy is asked for the path alone.
+        server.sendall(b" ".join((method, urlsplit(address).path or address, rest)))
         threading.Thread(target=_pump, args=(client, server), daemon=True).start()
         _pump(server, client)
 

@@ -65,8 +65,8 @@ def test_proxy_that_is_down_is_named_without_its_password() -> None:
 
 def test_proxy_that_does_not_connect_is_named(proxy: Forwarder) -> None:
     # What stands behind it knows no CONNECT.
+    request = TokenRequest(url="https://login.invalid/token", client_id=CLIENT_ID)
     with pytest.raises(AuthError, match=rf"the proxy 127\.0\.0\.1:{proxy.port} does not connect to https://login"):
-        request = TokenRequest(url="https://login.invalid/token", client_id=CLIENT_ID)
         fetch_token(request, SECRET, ssl.create_default_context(), Secret(proxy.url))
 
 

@@ -105,11 +105,8 @@ class CoreEvents:
         elif isinstance(event, messages.Unauthorized):
             if self._keeper is not None:
                 self._keeper.refused(event.header, event.message)
-        elif isinstance(event, messages.JobRejected):
-            self._log.warning(f"the engine rejects an outcome: {event.message}", type=event.type, key=event.key)
-            self._hub.publish("job_rejected", type=event.type, key=event.key, message=event.message)
-        elif isinstance(event, messages.Polls):
-            self._polls(event)
+        elif isinstance(event, messages.JobRejected | messages.Polls):
+            self._refused(event)
         elif isinstance(event, messages.Suspects | messages.Overdue | messages.JobConvicted):
             self._trouble(event)
         elif isinstance(event, messages.Disagreement | messages.TaskFailed | messages.CoreFailed):
@@ -185,7 +182,11 @@ class CoreEvents:
         self._hub.publish("engine", state=event.state, message=event.message)
         self._changed()
 
-    def _polls(self, event: messages.Polls) -> None:
+    def _refused(self, event: messages.JobRejected | messages.Polls) -> None:
+        if isinstance(event, messages.JobRejected):
+            self._log.warning(f"the engine rejects an outcome: {event.message}", type=event.type, key=event.key)
+            self._hub.publish("job_rejected", type=event.type, key=event.key, message=event.message)
+            return
         if event.refused:
             self._log.warning(f"the engine refuses the polls of a type: {event.message}", type=event.type)
         else:

@@ -375,7 +375,8 @@ async fn run(mut pending: Pending, events: Arc<Events>) {
 
 /// Starts what runs for as long as the core, beside what each job type, outcome connection and worker has.
 fn start_loops(fleet: &Rc<Fleet>) {
-    let keep = |name: &str, task: fn(Rc<Fleet>, Rc<Pulse>) -> LocalTask| tasks::keep(fleet, name.to_owned(), task);
+    let keep =
+        |name: &str, task: fn(Rc<Fleet>, Rc<Pulse>) -> LocalTask| tasks::keep(fleet, name.to_owned(), task);
     keep("version watch", |fleet, pulse| Box::pin(version::watch(fleet, pulse)));
     keep("prefetch watch", |fleet, _| Box::pin(dispatch::watch_prefetch(fleet)));
     keep("lease watch", |fleet, _| Box::pin(renew::watch_leases(fleet)));

@@ -183,10 +183,7 @@ async fn live(
 }
 
 async fn run(fleet: &Fleet, name: &str, mut task: Pin<&mut impl Future<Output = ()>>) -> Result<(), String> {
-    caught(poll_fn(|cx| {
-        if fleet.tasks.may_run(name) { task.as_mut().poll(cx) } else { Poll::Pending }
-    }))
-    .await
+    caught(poll_fn(|cx| if fleet.tasks.may_run(name) { task.as_mut().poll(cx) } else { Poll::Pending })).await
 }
 
 /// The future's result, or the words of its panic.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::error::SendError;
 use super::dial::DIAL_LIMIT;
+use super::error::SendError;
 use super::http1::Http1;
 use super::http2::Seat;
 use super::socket::HalfClose;

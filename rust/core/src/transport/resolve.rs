@@ -42,13 +42,14 @@ impl Resolver {
         if let Ok(ip) = host.parse::<IpAddr>() {
             return Ok(vec![SocketAddr::new(ip, port)]);
         }
-        self.ask(host, tokio::net::lookup_host((host, port))).await
+        self.ask(host, tokio::net::lookup_host((host, port)), LIMIT).await
     }
 
     async fn ask<A>(
         &self,
         host: &str,
         look: impl Future<Output = std::io::Result<A>>,
+        limit: Duration,
     ) -> Result<Vec<SocketAddr>, String>
     where
         A: Iterator<Item = SocketAddr>,
@@ -58,10 +59,12 @@ impl Resolver {
         if let Some(found) = self.known_since(wanted_at) {
             return found;
         }
-        let found = match timeout(LIMIT, look).await {
+        let found = match timeout(limit, look).await {
             Ok(Ok(addresses)) => Ok(addresses.collect::<Vec<_>>()),
             Ok(Err(error)) => Err(format!("cannot resolve {host}: {error}")),
-            Err(_) => Err(format!("cannot resolve {host}: no name server answers in {} s", LIMIT.as_secs())),
+            Err(_) => {
+                Err(format!("cannot resolve {host}: no name server answers in {} s", limit.as_secs_f32()))
+            }
         };
         *self.latest.borrow_mut() = Some(Latest { at: Instant::now(), found: found.clone() });
         found
@@ -94,37 +97,36 @@ mod tests {
         Ok(vec![SocketAddr::from(([127, 0, 0, 1], 1))].into_iter())
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn name_servers_that_never_answer_are_given_up() {
         let resolver = Resolver::default();
-        let silent = pending::<Found>();
-        let words = resolver.ask("engine.test", silent).await.unwrap_err();
-        assert!(words.contains("no name server answers"), "{words}");
-        assert_eq!(resolver.ask("engine.test", async { found() }).await.unwrap().len(), 1);
+        let soon = Duration::from_millis(20);
+        let words = resolver.ask("engine.test", pending::<Found>(), soon).await.unwrap_err();
+        assert!(words.contains("no name server answers in 0.02 s"), "{words}");
+        assert_eq!(resolver.ask("engine.test", async { found() }, LIMIT).await.unwrap().len(), 1);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn those_who_wait_share_one_look_and_later_ones_look_again() {
         let (resolver, looks) = (Resolver::default(), Cell::new(0));
         let look = || async {
             looks.set(looks.get() + 1);
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            tokio::task::yield_now().await;
             found()
         };
-        let (one, two) = tokio::join!(resolver.ask("x", look()), resolver.ask("x", look()));
+        let (one, two) = tokio::join!(resolver.ask("x", look(), LIMIT), resolver.ask("x", look(), LIMIT));
         assert_eq!((one.unwrap(), looks.get()), (two.unwrap(), 1));
-        tokio::time::advance(SHARED_FOR * 2).await;
-        resolver.ask("x", look()).await.unwrap();
+        resolver.latest.borrow_mut().as_mut().unwrap().at -= SHARED_FOR * 2;
+        resolver.ask("x", look(), LIMIT).await.unwrap();
         assert_eq!(looks.get(), 2);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_failure_is_asked_again_at_once() {
         let resolver = Resolver::default();
         let failed: Found = Err(io::Error::other("no such host"));
-        let words = resolver.ask("engine.test", async { failed }).await.unwrap_err();
+        let words = resolver.ask("engine.test", async { failed }, LIMIT).await.unwrap_err();
         assert!(words.contains("cannot resolve engine.test: no such host"), "{words}");
-        tokio::time::advance(Duration::from_millis(1)).await;
-        assert!(resolver.ask("engine.test", async { found() }).await.is_ok());
+        assert!(resolver.ask("engine.test", async { found() }, LIMIT).await.is_ok());
     }
 }

@@ -172,9 +172,11 @@ fn the_leases_of_many_running_jobs_are_all_renewed() {
 #[test]
 fn an_engine_whose_clock_is_an_hour_off_has_its_leases_kept() {
     const HOUR_MS: i64 = 3_600_000;
-    for (dialect, first, then) in
-        [(Dialect::V8_6, HOUR_MS, -HOUR_MS), (Dialect::V8_10, -HOUR_MS, HOUR_MS), (Dialect::V8_10, 0, HOUR_MS)]
-    {
+    for (dialect, first, then) in [
+        (Dialect::V8_6, HOUR_MS, -HOUR_MS),
+        (Dialect::V8_10, -HOUR_MS, HOUR_MS),
+        (Dialect::V8_10, 0, HOUR_MS),
+    ] {
         let off = |clock_offset_ms| Settings { dialect, clock_offset_ms, ..Settings::default() };
         let options = Options { dialect, settings: off(first), ..Options::default() };
         let fleet = Fleet::made(options, serde_json::json!({}), plain(&[("work", 1_000)]));

@@ -23,12 +23,8 @@ struct Flawed {
 
 impl Flawed {
     fn reach(&self, step: &'static str) {
-        let mut flaw = self.flaw.lock().unwrap();
-        if *flaw == Some(step) {
-            *flaw = None;
-            drop(flaw);
-            panic!("a defect in {step}");
-        }
+        let flaw = self.flaw.lock().unwrap().take_if(|flaw| *flaw == step);
+        assert!(flaw.is_none(), "a defect in {step}");
     }
 }
 

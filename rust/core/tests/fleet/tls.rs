@@ -165,9 +165,8 @@ fn connections_made_with_replaced_certificates_give_way_without_costing_a_reques
             fleet.add_jobs("work", 1);
             opened(status) >= before + 2
         });
-        let account = fleet.until("all done again", |account| {
-            account["waiting"] == 0 && account["in_flight"] == 0
-        });
+        let account =
+            fleet.until("all done again", |account| account["waiting"] == 0 && account["in_flight"] == 0);
         assert_eq!((&account["undelivered"], &account["failed"]), (&0.into(), &0.into()), "{account}");
         fleet.assert_no_event(|event| event["state"] == "down" || event["event"] == "notice");
         fleet.assert_clean();
