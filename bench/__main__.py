@@ -33,6 +33,7 @@ FULL = (
     "refusals",
     "kills",
     "reload",
+    "camunda",
 )
 
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
+from typing import Protocol
 
-from bench.engine import Engine
 from bench.paths import CACHE, ROOT
 from bench.tree import Tree
 
@@ -26,10 +26,16 @@ class Command:
     warm_up_s: float = 1.0
 
 
+class Served(Protocol):
+    """An engine that a client can work for."""
+
+    url: str
+
+
 class Client:
     """Starts on entering, ends on leaving: politely, then by force."""
 
-    def __init__(self, command: Command, engine: Engine) -> None:
+    def __init__(self, command: Command, engine: Served) -> None:
         self.command = command
         self._arguments = [str(word).format(url=engine.url) for word in command.arguments]
 
