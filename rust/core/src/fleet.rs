@@ -19,6 +19,7 @@ use crate::settings::CoreSettings;
 use crate::settle::Outcomes;
 use crate::state::State;
 use crate::transport::Transport;
+use crate::watch;
 
 pub(crate) struct Fleet {
     pub(crate) settings: CoreSettings,
@@ -49,6 +50,8 @@ pub(crate) struct Fleet {
     pub(crate) permits_held: Cell<u32>,
     /// How often time limits are looked at: by the shortest one that was declared.
     pub(crate) look_every: Cell<Duration>,
+    /// Between two looks at workers and books.
+    pub(crate) watch_every: Duration,
     pub(crate) audit: RefCell<Audit>,
     /// Whether the last look found workers that do not move.
     pub(crate) suspected: Cell<bool>,
@@ -80,6 +83,8 @@ impl Fleet {
         let outcomes = Outcomes::new(settings.outcome_connections_max);
         let rules =
             Rules { convict_after: settings.poison_deaths, charge_every: settings.deaths_cost_retries };
+        let watch_every =
+            Duration::from_millis(settings.look_every_ms).clamp(watch::MOST_OFTEN, watch::EVERY);
         transport.set_authorization(settings.authorization.as_deref());
         let gate = Gate::new(settings.await_authorization);
         Self {
@@ -103,7 +108,8 @@ impl Fleet {
             drained_told: Cell::new(false),
             link_errors: Cell::new(0),
             permits_held: Cell::new(0),
-            look_every: Cell::new(crate::watch::EVERY),
+            look_every: Cell::new(watch_every),
+            watch_every,
             audit: RefCell::default(),
             suspected: Cell::new(false),
             recovered: Notify::new(),

@@ -12,7 +12,7 @@ use crate::ledger::{JobId, Stage};
 use crate::permits::Acquire;
 use crate::recorder::Progress;
 use crate::settle::Work;
-use crate::state::{Blame, WorkerState};
+use crate::state::{Blame, State, WorkerState};
 
 /// Leases are looked at no more often than this.
 const MOST_OFTEN: Duration = Duration::from_millis(20);
@@ -104,10 +104,11 @@ impl Fleet {
 
     fn renew(self: &Rc<Self>, id: JobId) {
         let mut state = self.state.borrow_mut();
-        let Some(entry) = state.ledger.get_mut(id) else { return };
+        let State { ledger, types, .. } = &mut *state;
+        let Some(entry) = ledger.get_mut(id) else { return };
+        let Some(kind) = types.get(entry.job_type).filter(|kind| kind.renew) else { return };
         entry.renewing = true;
-        let job_type = entry.job_type;
-        let Some(lease) = state.types.get(job_type).map(|kind| kind.lease) else { return };
+        let lease = kind.lease;
         drop(state);
         let fleet = Rc::clone(self);
         tokio::task::spawn_local(async move {
