@@ -16,6 +16,8 @@ from tests.system.fleet import Fleet
 from .gated import GATE, let_go, tries, wait_started
 
 OPTIONS = ("--processes", "1", "--grace", "5s")
+# No tokens, so that somebody else can command the fleet's jobs.
+DIALECT = "8.8"
 
 HANDLERS = (
     GATE
@@ -38,7 +40,7 @@ HANDLERS = (
     async def ignores_its_limit(job: Job) -> dict:
         time.sleep(600)
 
-    @handler("outlives-half-its-lease", lease="500ms")
+    @handler("outlives-half-its-lease", lease="1s")
     async def outlives_half_its_lease(job: Job) -> dict:
         file = arrive(job)
         try:
@@ -49,7 +51,7 @@ HANDLERS = (
             raise
         return {}
 
-    @handler("short-lease", lease="600ms")
+    @handler("short-lease", lease="1s")
     def short_lease(job: Job) -> dict:
         if job.variables.get("gated"):
             gate(job)
@@ -156,7 +158,7 @@ def test_handler_outlives_half_its_lease_which_is_renewed_and_a_refusal_cancels_
     lost = shared.status()["totals"]["lost"]
     (key,) = engine.push("outlives-half-its-lease")
     wait_started(shared, key)
-    engine.inject({"fault": "latency", "on": ["complete", "fail", "error"]})
+    engine.inject({"fault": "latency", "latency_ms": 1, "on": ["complete", "fail", "error"]})
     engine.command(key, "completion", variables={"by": "somebody else"})
     status = shared.wait_status(lambda status: status["totals"]["lost"] == lost + 1, "its renewal is refused")
     assert status["totals"]["in_flight"] == 0

@@ -27,7 +27,7 @@ HANDLERS = (
             raise JobError("NO")
         return {}
 
-    @handler("raises", lease="800ms")
+    @handler("raises", lease="2s")
     def raises(job: Job) -> dict:
         gate(job)
         if Path(f"started-{job.key}-1").read_text() == str(os.getpid()):
@@ -82,7 +82,7 @@ def test_nothing_more_is_sent_for_an_activation_after_its_hand_back(tmp_path: Pa
         (key,) = engine.push("waits")
         victim = wait_started(fleet, key)
         engine.inject(
-            {"fault": "latency", "on": ["complete", "error", "fail"]},
+            {"fault": "latency", "latency_ms": 1, "on": ["complete", "error", "fail"]},
             {"fault": "reset_after", "on": "fail", "count": 1},
         )
         os.kill(victim, signal.SIGKILL)
@@ -105,7 +105,7 @@ def test_nothing_more_is_sent_for_an_activation_after_its_leases_end(tmp_path: P
         # No renewal gets through, and the engine gives the job to the other process.
         engine.inject({"fault": "reset_before", "on": "update"})
         heir = wait_started(fleet, key, 2)
-        engine.inject({"fault": "latency", "on": ["complete", "error", "fail"]})
+        engine.inject({"fault": "latency", "latency_ms": 1, "on": ["complete", "error", "fail"]})
         let_go(fleet, key)
         fleet.wait_status(lambda status: status["totals"]["expired"] == 1, "the first outcome is dropped")
         job = engine.job(key)

@@ -15,7 +15,7 @@ use crate::job::now;
 use crate::state::{Blame, WorkerState};
 
 pub(crate) use limits::interval;
-pub use suspicion::{OverLimit, Suspicion};
+pub(crate) use suspicion::{OverLimit, Suspicion};
 
 /// Between two looks at everything, unless the settings ask for them more often.
 pub(crate) const EVERY: Duration = Duration::from_secs(1);
