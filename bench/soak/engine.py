@@ -70,5 +70,9 @@ class SoakEngine:
         """`GET /account`."""
         return dict(self._ask("GET", "/account").json())
 
+    def defects(self) -> list[Json]:
+        """The newest activations that the account counts as expired, each with what is known of it."""
+        return list(self._ask("GET", "/local/defects").json())
+
     def _ask(self, method: str, path: str, body: object = None) -> httpx.Response:
         return self._http.request(method, path, json=body).raise_for_status()

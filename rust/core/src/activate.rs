@@ -62,7 +62,7 @@ impl Poller {
                 // What could be done then may be done by now.
                 jobs = self.demand().unwrap_or(1);
             }
-            let permit = self.fleet.permit().await;
+            let permit = self.fleet.permit(Duration::MAX).await;
             let gap = self.fleet.permits.borrow().poll_gap();
             if !self.fleet.activating.get() {
                 break;

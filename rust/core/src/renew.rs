@@ -32,6 +32,7 @@ pub(crate) async fn watch_leases(fleet: Rc<Fleet>) {
             continue;
         };
         sleep((lease / 16).clamp(MOST_OFTEN, LEAST_OFTEN)).await;
+        fleet.outcomes.look(&fleet, now());
         let due = fleet.state.borrow().ledger.due(now());
         for id in due {
             fleet.attend(id);
@@ -108,21 +109,23 @@ impl Fleet {
         let Some(entry) = ledger.get_mut(id) else { return };
         let Some(kind) = types.get(entry.job_type).filter(|kind| kind.renew) else { return };
         entry.renewing = true;
-        let lease = kind.lease;
+        let (lease, held) = (kind.lease, entry.lease);
         drop(state);
         let fleet = Rc::clone(self);
         tokio::task::spawn_local(async move {
+            // A job that is lost costs the engine more than one request above the cap.
+            let urgent_at = held.end.saturating_sub(lease / 4);
             // Held until the renewal is concluded, whatever that takes.
-            let permit = fleet.permit().await;
+            let permit = fleet.permit(urgent_at).await;
             fleet.outcomes.push(&fleet, Work::renew(id, lease, permit));
         });
     }
 
-    /// Waits for a permit.
-    pub(crate) async fn permit(self: &Rc<Self>) -> Permit {
+    /// Waits for a permit. At `urgent_at` it is granted whatever the cap.
+    pub(crate) async fn permit(self: &Rc<Self>, urgent_at: Duration) -> Permit {
         loop {
             let freed = self.permit_freed.notified();
-            let answer = self.permits.borrow_mut().try_acquire(now());
+            let answer = self.permits.borrow_mut().try_acquire_by(now(), urgent_at);
             match answer {
                 Acquire::Granted(_) => {
                     self.permits_held.set(self.permits_held.get() + 1);

@@ -27,6 +27,9 @@ const STALLED_AFTER: Duration = Duration::from_secs(1);
 /// An engine that answers nothing at all is not asked by ever more connections.
 const MOST_STALLED: usize = 64;
 
+/// Connections beyond the limit for what cannot wait for a free one.
+const URGENT: usize = 8;
+
 /// A command on its way to the engine.
 pub(crate) struct Work {
     pub(crate) id: JobId,
@@ -43,6 +46,11 @@ impl Work {
 
     pub(crate) fn renew(id: JobId, lease: Duration, permit: Permit) -> Self {
         Self { id, command: Command::Renew(lease), history: History::default(), _permit: Some(permit) }
+    }
+
+    /// Renewals, which come when half of the lease is over, and hand-backs, whose jobs others could be doing.
+    fn is_urgent(&self) -> bool {
+        matches!(self.command, Command::Renew(_) | Command::Settle(Outcome::HandBack { .. }))
     }
 }
 
@@ -108,10 +116,14 @@ impl Outcomes {
         }
     }
 
-    /// Takes in work; it goes to an idle lane, to a new one while more are worth having, or waits.
+    /// Takes in work; it goes to an idle lane, to a new one while more are worth having, or waits: what is urgent
+    /// in front of all else.
     pub(crate) fn push(&self, fleet: &Rc<Fleet>, work: Work) {
-        if self.busy() >= self.limit() {
-            self.queue.borrow_mut().push_back(work);
+        let is_urgent = work.is_urgent();
+        let limit = if is_urgent { self.limit() + URGENT } else { self.limit() };
+        if self.busy() >= limit {
+            let mut queue = self.queue.borrow_mut();
+            if is_urgent { queue.push_front(work) } else { queue.push_back(work) }
         } else if let Some(index) = self.idle.borrow_mut().pop() {
             let lanes = self.lanes.borrow();
             let Some(lane) = lanes.get(index) else { return };
@@ -222,7 +234,10 @@ async fn deliver(fleet: &Rc<Fleet>, line: &mut Line, mut work: Work) {
         }
         let sent_at = now();
         let mut header = 0;
-        match exchange(fleet, line, &work, &mut header).await {
+        let fenced = has_token && !work.history.without_token;
+        let usual = fleet.settings.answer_limit();
+        let patience = policy::patience(&work.command, fenced, lease.end, sent_at, usual);
+        match exchange(fleet, line, &work, patience, &mut header).await {
             // It had no effect, so it counts as never sent.
             Ok(Verdict::Unauthorized(words)) => fleet.refused(header, &words),
             result => break (lease, has_token, sent_at, header, result),
@@ -270,6 +285,7 @@ async fn exchange(
     fleet: &Rc<Fleet>,
     line: &mut Line,
     work: &Work,
+    patience: Duration,
     header: &mut u64,
 ) -> Result<Verdict, SendError> {
     line.ready(&fleet.transport).await?;
@@ -279,6 +295,6 @@ async fn exchange(
         fleet.engine.borrow().command(&entry.job, &work.command, !work.history.without_token)
     };
     *header = fleet.gate.borrow().header();
-    let answer = line.send(&fleet.transport, &request, fleet.settings.answer_limit()).await?;
+    let answer = line.send(&fleet.transport, &request, patience).await?;
     Ok(fleet.engine.borrow().judge(&work.command, &answer))
 }

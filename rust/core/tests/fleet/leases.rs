@@ -108,6 +108,41 @@ fn a_renewal_refused_for_a_moment_is_tried_again() {
 }
 
 #[test]
+fn a_renewal_without_an_answer_is_repeated_while_the_lease_lasts() {
+    for kind in [FaultKind::HangBefore, FaultKind::HangAfter] {
+        let fleet = Fleet::new(Dialect::V8_6, &[("work", 2_000)]);
+        let (_worker, gate, entered) = gated(&fleet, Reply::Complete);
+        fleet.engine.set_faults(vec![Fault::new(kind).on([Target::Update]).times(1)]);
+        let (key, _) = fleet.engine.add_jobs(NewJobs::new("work", 1)).unwrap();
+        let first = fleet.until_job(key, &["activated"])["until"].as_u64().unwrap();
+        let ends = || fleet.engine.job(key).unwrap()["until"].as_u64();
+        fleet.until("renewed twice", |_| ends().is_some_and(|end| end >= first + 2_500));
+        gate.store(false, Ordering::Release);
+        assert_eq!(fleet.until_job(key, &["completed"])["activations"], 1);
+        assert_eq!(entered.load(Ordering::Acquire), 1);
+        fleet.assert_clean();
+    }
+}
+
+#[test]
+fn renewals_go_out_although_an_engine_that_refuses_polls_leaves_no_permit() {
+    let fleet = Fleet::new(Dialect::V8_6, &[("work", 800), ("a", 800), ("b", 800)]);
+    let (_worker, gate, _) = gated(&fleet, Reply::Complete);
+    let (key, _) = fleet.engine.add_jobs(NewJobs::new("work", 1)).unwrap();
+    fleet.until_status("running", |status| counter(status, "running") == 1);
+    fleet.engine.set_faults(vec![Fault::new(FaultKind::Backpressure).on([Target::Activate])]);
+    fleet.until_status("at the floor", |status| status["permits"]["cap"] == 1);
+    let floor = fleet.engine.job(key).unwrap()["until"].as_u64().unwrap();
+    let ends = || fleet.engine.job(key).unwrap()["until"].as_u64();
+    fleet.until("renewed again and again", |_| ends().is_some_and(|end| end >= floor + 4_000));
+    assert_eq!(fleet.engine.job(key).unwrap()["activations"], 1);
+    fleet.engine.set_faults(Vec::new());
+    gate.store(false, Ordering::Release);
+    fleet.until_job(key, &["completed"]);
+    fleet.assert_clean();
+}
+
+#[test]
 fn the_outcome_of_a_job_that_somebody_else_completed_is_dropped_in_silence() {
     let fleet = Fleet::new(Dialect::V8_6, &[("work", 60_000)]);
     let (_worker, gate, _) = gated(&fleet, Reply::Fail("no".into()));

@@ -110,6 +110,8 @@ fn connections_that_go_silent_under_way_are_replaced() {
     let _worker = fleet.worker(|_| Reply::Complete);
     fleet.add_jobs("work", 50);
     fleet.until("under way", |account| account["completed"] == 50);
+    // An answer that the gate loses is asked for again, and the account could not tell why.
+    fleet.until_status("answered", |status| status["in_flight"] == 0);
     gate.set(false);
     gate.break_all();
     fleet.until_status("told", |status| state(status) == "down");
