@@ -110,7 +110,8 @@ def test_engine_pushes_back_and_outcomes_are_retried_while_activation_shrinks_to
     run_fleet: StartFleet, engine: Engine
 ) -> None:
     """Rows "engine is down or pushes back": pushes back; and "a permit stays at the floor"."""
-    fleet = run_fleet(MANY, "--processes", "1").wait_running()
+    # Polls that are held already are not refused.
+    fleet = run_fleet(MANY, "--processes", "1", environ={"JOBFLEET_ENGINE_HOLD": "200ms"}).wait_running()
     keys = running_jobs(fleet)
     engine.inject({"fault": "backpressure", "on": "any"})
     let_go(fleet, *keys)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import textwrap
+from pathlib import Path
 
 from jobfleet.supervisor.exits import ExitCode
 
@@ -49,6 +50,13 @@ HANDLERS = (
         except asyncio.CancelledError:
             Path(f"cancelled-{job.key}").touch()
             raise
+        return {}
+
+    @handler("outlives-its-lease", lease="300ms", renew=False)
+    async def outlives_its_lease(job: Job) -> dict:
+        file = arrive(job)
+        while not os.path.exists(file):
+            await asyncio.sleep(0.005)
         return {}
 
     @handler("short-lease", lease="1s")
@@ -167,6 +175,25 @@ def test_handler_outlives_half_its_lease_which_is_renewed_and_a_refusal_cancels_
     # The one request was that of somebody else.
     assert [fault["seen"] for fault in engine.clear_faults()] == [1]
     assert engine.job(key)["variables"] == {"by": "somebody else"}
+
+
+def test_handler_outlives_its_lease_where_renewal_is_switched_off_and_the_engine_delivers_again(tmp_path: Path) -> None:
+    """Row "handler outlives half its lease": unless switched off."""
+    engine = Engine()
+    fleet = Fleet(tmp_path, HANDLERS, engine, "--processes", "2").wait_running()
+    try:
+        (key,) = engine.push("outlives-its-lease")
+        engine.inject({"fault": "latency", "latency_ms": 1, "on": "update"})
+        wait_started(fleet, key, 2)
+        assert engine.clear_faults()[0]["seen"] == 0
+        assert engine.account()["expired"] >= 1
+        for attempt in range(1, 30):
+            let_go(fleet, key, attempt=attempt)
+        engine.wait_job(key, "completed")
+        assert fleet.stop() == 0
+    finally:
+        fleet.close()
+        engine.close()
 
 
 def test_remaining_lease_is_too_short_to_start_and_the_job_is_not_started_but_handed_back(shared: Fleet) -> None:
