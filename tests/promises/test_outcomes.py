@@ -85,7 +85,7 @@ def test_handler_returns_and_its_completion_is_retried_until_the_lease_ends(shar
     wait_started(shared, key)
     # Nobody takes the job again meanwhile, and its lease is not renewed.
     shared.engine.inject(
-        {"fault": "503", "on": ["activate", "update"], "type": "returns-late"},
+        {"fault": "reset_before", "on": ["activate", "update"]},
         {"fault": "reset_before", "on": "complete", "type": "returns-late"},
     )
     let_go(shared, key)
