@@ -202,6 +202,7 @@ def core_settings(settings: Settings, engine: EngineAddress, host: str, credenti
         "poll_jitter_ms": settings.engine.poll_jitter.ms,
         "poison_deaths": settings.poison_deaths,
         "deaths_cost_retries": settings.deaths_cost_retries,
+        "look_every_ms": settings.look_every.ms,
     }
     return msgspec.json.encode(document)
 
@@ -214,6 +215,7 @@ def pool_spec(name: str, generation: int, loaded: Loaded, standby: bool = False)
             "lane": handler.lane,
             "slots": handler.slots,
             "lease_ms": handler.lease_ms,
+            "renew": handler.renew,
             "fetch": handler.fetch,
             "tenants": handler.tenants or [],
             "tenant_filter": handler.tenant_filter or "provided",

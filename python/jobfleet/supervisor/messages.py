@@ -18,6 +18,7 @@ class HandlerSpec(msgspec.Struct, kw_only=True):
     lane: int
     slots: int
     lease_ms: int | None = None
+    renew: bool = True
     fetch: list[str] | None = None
     tenants: list[str] | None = None
     tenant_filter: str | None = None

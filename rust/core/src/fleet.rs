@@ -20,6 +20,7 @@ use crate::settle::Outcomes;
 use crate::state::State;
 use crate::tasks::Tasks;
 use crate::transport::Transport;
+use crate::watch;
 
 pub(crate) struct Fleet {
     pub(crate) settings: CoreSettings,
@@ -52,6 +53,8 @@ pub(crate) struct Fleet {
     pub(crate) permits_held: Cell<u32>,
     /// How often time limits are looked at: by the shortest one that was declared.
     pub(crate) look_every: Cell<Duration>,
+    /// Between two looks at workers and books.
+    pub(crate) watch_every: Duration,
     pub(crate) audit: RefCell<Audit>,
     pub(crate) tasks: Tasks,
     /// Whether the last look found workers that do not move.
@@ -85,6 +88,8 @@ impl Fleet {
         let outcomes = Outcomes::new(settings.outcome_connections_max);
         let rules =
             Rules { convict_after: settings.poison_deaths, charge_every: settings.deaths_cost_retries };
+        let watch_every =
+            Duration::from_millis(settings.look_every_ms).clamp(watch::MOST_OFTEN, watch::EVERY);
         transport.set_authorization(settings.authorization.as_deref());
         let gate = Gate::new(settings.await_authorization);
         Self {
@@ -109,7 +114,8 @@ impl Fleet {
             drained_told: Cell::new(false),
             link_errors: Cell::new(0),
             permits_held: Cell::new(0),
-            look_every: Cell::new(crate::watch::EVERY),
+            look_every: Cell::new(watch_every),
+            watch_every,
             audit: RefCell::default(),
             tasks: Tasks::default(),
             suspected: Cell::new(false),

@@ -12,7 +12,7 @@ use crate::ledger::{JobId, Stage};
 use crate::permits::Acquire;
 use crate::recorder::Progress;
 use crate::settle::Work;
-use crate::state::{Blame, WorkerState};
+use crate::state::{Blame, State, WorkerState};
 use crate::tasks;
 
 /// Leases are looked at no more often than this.
@@ -106,10 +106,11 @@ impl Fleet {
 
     fn renew(self: &Rc<Self>, id: JobId) {
         let mut state = self.state.borrow_mut();
-        let Some(entry) = state.ledger.get_mut(id) else { return };
+        let State { ledger, types, .. } = &mut *state;
+        let Some(entry) = ledger.get_mut(id) else { return };
+        let Some(kind) = types.get(entry.job_type).filter(|kind| kind.renew) else { return };
         entry.renewing = true;
-        let (job_type, held) = (entry.job_type, entry.lease);
-        let Some(lease) = state.types.get(job_type).map(|kind| kind.lease) else { return };
+        let (lease, held) = (kind.lease, entry.lease);
         drop(state);
         let fleet = Rc::clone(self);
         let renewal = async move {

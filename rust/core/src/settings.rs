@@ -55,6 +55,9 @@ pub struct CoreSettings {
     /// Whether every death costs the jobs that ran a retry.
     #[serde(default)]
     pub deaths_cost_retries: bool,
+    /// Between two looks at the workers and at the core's own books, in milliseconds; a second at most.
+    #[serde(default = "default_look_every_ms")]
+    pub look_every_ms: u64,
 }
 
 /// Which engine, and where.
@@ -212,6 +215,10 @@ fn default_poison_deaths() -> u32 {
     3
 }
 
+fn default_look_every_ms() -> u64 {
+    1_000
+}
+
 /// One generation of a pool: what its workers can run.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -242,6 +249,9 @@ pub struct TypeSpec {
     pub slots: u32,
     /// The lease to ask for, in milliseconds.
     pub lease_ms: u64,
+    /// Whether the lease is renewed while the job runs.
+    #[serde(default = "yes")]
+    pub renew: bool,
     /// The variables to fetch; None fetches all.
     #[serde(default)]
     pub fetch: Option<Vec<String>>,
