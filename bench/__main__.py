@@ -32,6 +32,9 @@ FULL = (
     "renewal",
     "refusals",
     "kills",
+    "handback",
+    "drain",
+    "waits",
     "reload",
     "camunda",
 )

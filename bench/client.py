@@ -69,6 +69,11 @@ class Client:
             os.killpg(self.pid, signal.SIGKILL)
             self._process.wait(15)
 
+    def end(self, deadline_s: float) -> None:
+        """Tell it to leave, and return when it has."""
+        self._process.terminate()
+        self._process.wait(deadline_s)
+
     def check(self) -> None:
         """Raise with the end of its log when it has ended by itself."""
         if self._process.poll() is not None:

@@ -98,6 +98,7 @@ def test_handlers_are_declared_once_and_every_index_is_forked(act: Act) -> None:
                         "tenant_filter": "provided",
                         "hold_ms": None,
                         "max_jobs": None,
+                        "renew": True,
                     }
                 ],
                 "standby": False,

@@ -34,28 +34,6 @@ KILLER = """
 """
 
 
-def test_job_that_kills_its_worker_is_convicted_at_its_third_death_and_the_pool_stays_healthy(
-    run_fleet: StartFleet, engine: Engine
-) -> None:
-    fleet = run_fleet(KILLER, "--processes", "2").wait_running()
-    (key,) = engine.push("kill", retries=9)
-    engine.push("noop", 500)
-    job = engine.wait_job(key, "incident")
-    assert (job["activations"], job["retries"]) == (3, 0)
-    words = job["message"]
-    assert words.startswith("poison: 3 worker processes died while running this job, the last one with nothing else")
-    assert words.count("was killed by signal 9 (SIGKILL)") == 3
-    assert words in fleet.wait_for(lambda record: record.get("key") == key and record["level"] == "error")["message"]
-    status = fleet.status()
-    assert status["pools"][0]["state"] == "ready"
-    assert status["poison"] == {"suspects": 0, "convicted": 1}
-    fleet.wait_ready(2)
-    engine.push("noop", 100)
-    engine.wait_account(lambda account: account["completed"] == 600, "the others are done")
-    assert engine.account()["unexplained"] == 0
-    assert fleet.stop() == 0
-
-
 def test_one_poison_job_never_opens_the_breaker_of_its_pool(run_fleet: StartFleet, engine: Engine) -> None:
     fleet = run_fleet(KILLER, "--processes", "1", environ={"JOBFLEET_POISON_DEATHS": "12"}).wait_running()
     (key,) = engine.push("kill", retries=30)

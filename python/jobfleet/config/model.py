@@ -163,6 +163,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     stopped_timeout: Annotated[
         Duration, Meta(description="Time after which a stopped worker (SIGSTOP) is killed; 0: never.")
     ] = Duration(60)
+    look_every: Annotated[
+        Duration, Meta(description="Time between two looks for workers that do not move; 1s at most, 20ms at least.")
+    ] = Duration(1)
     poison_deaths: Annotated[
         int, Meta(ge=0, le=1000, description="The death of a worker that fails the job that ran alone in it; 0: none.")
     ] = 3
