@@ -118,6 +118,7 @@ FLEETS = [
     ("core_failed", _F.STOPPED, _R.CORE_FAILED),
     ("works core_failed", _F.STOPPED, _R.CORE_FAILED),
     ("works term core_failed", _F.STOPPED, _R.CORE_FAILED),
+    ("works term drained core_failed", _F.STOPPED, _R.DRAINED),
 ]
 
 

@@ -260,6 +260,8 @@ class Fleet:
 
     def _core_failed(self, why: str) -> None:
         """Nothing can be done without it: whoever watches over this process starts another one."""
+        if self.life.state is FleetState.STOPPED:
+            return
         self.log.error(
             f"the fleet ends at once, by a defect of jobfleet: the data path has failed: {why}; "
             "jobs that it held come again when their leases end"

@@ -26,12 +26,16 @@ fn holding() -> (Fleet, Worker) {
 /// The poll of the type that nobody serves is left to its end, what it brings goes back, and the other poll was not
 /// touched.
 fn assert_left_alone(fleet: &mut Fleet) {
+    let opened = |fleet: &Fleet| fleet.status()["engine"]["connections_opened"].as_u64().unwrap();
+    let before = opened(fleet);
     fleet.add_jobs("goes", 1);
     let account = fleet.until("it goes back", |account| account["handed_back"] == 1);
     assert_eq!((&account["waiting"], &account["undelivered"]), (&1.into(), &0.into()), "{account}");
     assert_eq!(fleet.status()["permits"]["refusals"], 0, "the other type was polled for again");
     fleet.add_jobs("stays", 10);
     fleet.until("done", |account| account["completed"] == 10);
+    // One for outcomes; polls go on over the connection that they had.
+    assert!(opened(fleet) <= before + 1, "{before} connections became {}", opened(fleet));
     fleet.assert_no_event(|event| event["state"] == "down");
     fleet.assert_clean();
 }
