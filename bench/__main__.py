@@ -32,7 +32,11 @@ FULL = (
     "renewal",
     "refusals",
     "kills",
+    "handback",
+    "drain",
+    "waits",
     "reload",
+    "camunda",
 )
 
 

@@ -54,7 +54,8 @@ def act(tmp_path: Path) -> Act:
 
         before = descriptors()
         asyncio.run(scene())
-        assert descriptors() == before
+        # What an earlier test left may close meanwhile.
+        assert descriptors() <= before
 
     return run
 

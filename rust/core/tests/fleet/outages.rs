@@ -115,6 +115,8 @@ fn connections_that_go_silent_under_way_are_replaced() {
     gate.set(false);
     gate.break_all();
     fleet.until_status("told", |status| state(status) == "down");
+    // An engine that has not seen yet that its client left gives jobs to nobody.
+    fleet.until("noticed", |_| fleet.engine.held_polls() == 0);
     fleet.add_jobs("work", 50);
     gate.set(true);
     let account = fleet.until("all done", |account| account["completed"] == 100);
