@@ -114,3 +114,23 @@ fn a_job_that_ran_at_two_deaths_runs_with_nothing_behind_it() {
     fleet.until("all done", |account| account["completed"] == 61);
     fleet.assert_clean();
 }
+
+#[test]
+fn a_worker_that_is_shunned_gets_no_job_until_it_moves_again() {
+    let mut fleet = Fleet::new(Dialect::V8_10, &[("work", 30_000)]);
+    let shunned = fleet.worker(|_| Reply::Complete);
+    fleet.event("worker_ready");
+    fleet.core.shun_worker(shunned.id, true).unwrap();
+    let other = fleet.worker(|_| Reply::Complete);
+    fleet.event("worker_ready");
+    fleet.add_jobs("work", 200);
+    fleet.until("the other one has done them", |account| account["completed"] == 200);
+    let status = fleet.status();
+    assert_eq!((&status["workers"][0]["jobs"], &status["workers"][1]["jobs"]), (&0.into(), &200.into()));
+    fleet.core.shun_worker(shunned.id, false).unwrap();
+    fleet.core.shun_worker(other.id, true).unwrap();
+    fleet.add_jobs("work", 1);
+    fleet.until("it moves again", |account| account["completed"] == 201);
+    fleet.until_status("it has done it", |status| status["workers"][0]["jobs"] == 1);
+    fleet.assert_clean();
+}
