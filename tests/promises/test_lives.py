@@ -42,7 +42,7 @@ HANDLERS = (
     async def ignores_its_limit(job: Job) -> dict:
         time.sleep(600)
 
-    @handler("outlives-half-its-lease", lease="1s")
+    @handler("outlives-half-its-lease", lease="2s")
     async def outlives_half_its_lease(job: Job) -> dict:
         file = arrive(job)
         try:
@@ -60,7 +60,7 @@ HANDLERS = (
             await asyncio.sleep(0.005)
         return {}
 
-    @handler("short-lease", lease="1s")
+    @handler("short-lease", lease="2s")
     def short_lease(job: Job) -> dict:
         if job.variables.get("gated"):
             gate(job)
@@ -174,7 +174,7 @@ def test_handler_outlives_half_its_lease_which_is_renewed_and_a_refusal_cancels_
     (key,) = engine.push("outlives-half-its-lease")
     wait_started(shared, key)
     ends = {engine.job(key)["until"]}
-    while len(ends) < 4:
+    while len(ends) < 3:
         ends.add(engine.job(key)["until"])
     let_go(shared, key)
     assert engine.wait_job(key, "completed")["activations"] == 1
@@ -232,7 +232,7 @@ def test_sigterm_stops_activation_lets_handlers_finish_hands_the_rest_back_uncha
     run_fleet: StartFleet, engine: Engine
 ) -> None:
     """Row "SIGTERM, drain"."""
-    fleet = run_fleet(HANDLERS, "--processes", "1", "--grace", "2s").wait_running()
+    fleet = run_fleet(HANDLERS, "--processes", "1", "--grace", "3s").wait_running()
     for key in engine.push("work", 100):
         engine.wait_job(key, "completed")
     finishes, waits = push_together(fleet, "work", 2, gated=True)
@@ -248,7 +248,7 @@ def test_sigterm_stops_activation_lets_handlers_finish_hands_the_rest_back_uncha
     left = [engine.job(key) for key in (waits, outlasts, late)]
     assert [(job["state"], job["retries"]) for job in left] == [("waiting", 3)] * 3
     assert tries(fleet, waits) == 0
-    assert "grace period of 2 s is over" in left[1]["message"]
+    assert "grace period of 3 s is over" in left[1]["message"]
     assert left[2]["message"] is None
     assert engine.check()["failed"] == engine.check()["handed_back"]
 
