@@ -54,7 +54,9 @@ def test_bystanders_of_a_killer_are_done_and_keep_their_last_retry(run_fleet: St
     bystanders = engine.push("kill-among-others", 12, retries=1, kills=False)
     (key,) = engine.push("kill-among-others", retries=3, kills=True)
     bystanders += engine.push("kill-among-others", 12, retries=1, kills=False)
-    assert "poison: " in engine.wait_job(key, "incident")["message"]
+    convicted = engine.wait_job(key, "incident")
+    assert "the last one with nothing else in it" in convicted["message"]
+    assert convicted["activations"] == 3
     for bystander in bystanders:
         assert engine.wait_job(bystander, "completed")["variables"] == {"retries": 1}
     assert engine.check()["incidents"] == 1

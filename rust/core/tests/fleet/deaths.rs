@@ -64,7 +64,7 @@ fn a_worker_killed_for_no_fault_of_its_jobs_leaves_no_suspects() {
 
 #[test]
 fn unstarted_jobs_of_a_worker_that_does_not_move_leave_at_once_and_none_follow() {
-    let mut fleet = Fleet::new(Dialect::V8_10, &[("work", 30_000)]);
+    let mut fleet = Fleet::new(Dialect::V8_10, &[("work", 120_000)]);
     let gate: Gate = Arc::new((Mutex::new(true), Condvar::new()));
     // Fast enough to be given prefetch, then one that hangs.
     let frozen = gated(&fleet, &gate, 40);
