@@ -24,7 +24,7 @@ HANDLERS = """
         while not Path("open").exists():
             time.sleep(0.01)
 
-    @handler("wait", lease="2s")
+    @handler("wait")
     def wait(job: Job) -> dict:
         gate(job)
         return {"pid": os.getpid(), "retries": job.retries}
@@ -78,8 +78,7 @@ def test_pool_whose_workers_die_while_they_work_is_degraded_and_says_why(run_fle
     assert (pool["state"], pool["restarts"]) == ("degraded", 5)
     assert fleet.readiness()[0] == 503
     for key in keys:
-        job = engine.wait_job(key, "completed")
-        assert (job["activations"], job["retries"]) == (2, 3)
+        assert engine.wait_job(key, "completed")["retries"] == 3
     assert fleet.stop() == 0
 
 
