@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
 from jobfleet.supervisor.exits import ExitCode
@@ -41,7 +42,7 @@ HANDLERS = (
     async def ignores_its_limit(job: Job) -> dict:
         time.sleep(600)
 
-    @handler("outlives-half-its-lease", lease="1s")
+    @handler("outlives-half-its-lease", lease="2s")
     async def outlives_half_its_lease(job: Job) -> dict:
         file = arrive(job)
         try:
@@ -59,7 +60,7 @@ HANDLERS = (
             await asyncio.sleep(0.005)
         return {}
 
-    @handler("short-lease", lease="1s")
+    @handler("short-lease", lease="2s")
     def short_lease(job: Job) -> dict:
         if job.variables.get("gated"):
             gate(job)
@@ -91,19 +92,33 @@ def push_together(fleet: Fleet, job_type: str, count: int, **first: object) -> l
     return keys
 
 
-def warm_up(fleet: Fleet, job_type: str) -> None:
-    """Have the fleet learn that jobs of this type are short."""
-    for key in fleet.engine.push(job_type, 100):
-        fleet.engine.wait_job(key, "completed")
+def queue_up(fleet: Fleet, job_type: str, is_queued: Callable[[str], bool]) -> tuple[str, list[str]]:
+    """A job that runs, and those behind it that `is_queued`; the fleet takes several at a time of short jobs alone."""
+    for _ in range(20):
+        for key in fleet.engine.push(job_type, 100):
+            fleet.engine.wait_job(key, "completed")
+        running, *others = push_together(fleet, job_type, 10, gated=True)
+        wait_started(fleet, running)
+        queued = [key for key in others if is_queued(key)]
+        if queued:
+            return running, queued
+        # The host was busy, and jobs that are short seemed to be long.
+        let_go(fleet, running)
+        for key in (running, *others):
+            fleet.engine.wait_job(key, "completed")
+    raise AssertionError("jobs of this type never seemed to be short")
 
 
 def test_worker_process_dies_and_unstarted_jobs_go_elsewhere_while_started_ones_are_handed_back_unchanged(
     shared: Fleet,
 ) -> None:
     """Row "worker process dies": unstarted and started jobs."""
-    warm_up(shared, "work")
+
+    def is_in_a_worker(_: str) -> bool:
+        return bool(next(kind for kind in shared.status()["types"] if kind["type"] == "work")["dispatched"] > 1)
+
     since = shared.log_length
-    running, *unstarted = push_together(shared, "work", 20, gated=True)
+    running, unstarted = queue_up(shared, "work", is_in_a_worker)
     victim = wait_started(shared, running)
     os.kill(victim, signal.SIGKILL)
     buried = shared.wait_for(lambda record: running in (record.get("keys") or []), since)
@@ -159,7 +174,7 @@ def test_handler_outlives_half_its_lease_which_is_renewed_and_a_refusal_cancels_
     (key,) = engine.push("outlives-half-its-lease")
     wait_started(shared, key)
     ends = {engine.job(key)["until"]}
-    while len(ends) < 4:
+    while len(ends) < 3:
         ends.add(engine.job(key)["until"])
     let_go(shared, key)
     assert engine.wait_job(key, "completed")["activations"] == 1
@@ -198,16 +213,14 @@ def test_handler_outlives_its_lease_where_renewal_is_switched_off_and_the_engine
 
 def test_remaining_lease_is_too_short_to_start_and_the_job_is_not_started_but_handed_back(shared: Fleet) -> None:
     """Row "job's remaining lease is too short to start"."""
-    warm_up(shared, "short-lease")
-    running, *others = push_together(shared, "short-lease", 5, gated=True)
-    wait_started(shared, running)
+    running, others = queue_up(shared, "short-lease", lambda key: bool(shared.engine.job(key)["activations"]))
 
     def gone_back() -> bool:
-        jobs = [shared.engine.job(key) for key in others]
-        return all(job["state"] in ("waiting", "backing_off") and job["message"] for job in jobs)
+        messages = [shared.engine.job(key)["message"] for key in others]
+        return all(message and "before half of the lease was over" in message for message in messages)
 
     shared.engine.wait_account(lambda _: gone_back(), "the others are handed back")
-    assert [tries(shared, key) for key in others] == [0] * 4
+    assert not any(tries(shared, key) for key in others)
     assert {shared.engine.job(key)["retries"] for key in others} == {3}
     let_go(shared, running)
     assert shared.engine.wait_job(running, "completed")["activations"] == 1
@@ -219,8 +232,9 @@ def test_sigterm_stops_activation_lets_handlers_finish_hands_the_rest_back_uncha
     run_fleet: StartFleet, engine: Engine
 ) -> None:
     """Row "SIGTERM, drain"."""
-    fleet = run_fleet(HANDLERS, "--processes", "1", "--grace", "2s").wait_running()
-    warm_up(fleet, "work")
+    fleet = run_fleet(HANDLERS, "--processes", "1", "--grace", "3s").wait_running()
+    for key in engine.push("work", 100):
+        engine.wait_job(key, "completed")
     finishes, waits = push_together(fleet, "work", 2, gated=True)
     (outlasts,) = engine.push("stubborn")
     for key in (finishes, outlasts):
@@ -234,7 +248,7 @@ def test_sigterm_stops_activation_lets_handlers_finish_hands_the_rest_back_uncha
     left = [engine.job(key) for key in (waits, outlasts, late)]
     assert [(job["state"], job["retries"]) for job in left] == [("waiting", 3)] * 3
     assert tries(fleet, waits) == 0
-    assert "grace period of 2 s is over" in left[1]["message"]
+    assert "grace period of 3 s is over" in left[1]["message"]
     assert left[2]["message"] is None
     assert engine.check()["failed"] == engine.check()["handed_back"]
 

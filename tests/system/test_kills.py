@@ -6,6 +6,8 @@ import os
 import signal
 from pathlib import Path
 
+from jobfleet.supervisor.lifecycle import Reason
+
 from tests.camunda.waiting import wait_until
 from tests.supervisor.running import DEADLINE_S
 
@@ -22,10 +24,18 @@ HANDLERS = """
         while not Path("open").exists():
             time.sleep(0.01)
 
-    @handler("wait", lease="2s")
+    @handler("wait")
     def wait(job: Job) -> dict:
         gate(job)
         return {"pid": os.getpid(), "retries": job.retries}
+
+    @handler("kills-once")
+    def kills_once(job: Job) -> dict:
+        try:
+            Path(f"tried-{job.key}").touch(exist_ok=False)
+        except FileExistsError:
+            return {}
+        os._exit(9)
 """
 
 
@@ -56,6 +66,19 @@ def test_workers_survive_their_zygote_and_a_dead_one_is_replaced_by_the_next_zyg
     (fleet.folder / "open").touch()
     assert engine.wait_job(key, "completed")["variables"]["pid"] == busy
     assert engine.check()["handed_back"] == 0
+    assert fleet.stop() == 0
+
+
+def test_pool_whose_workers_die_while_they_work_is_degraded_and_says_why(run_fleet: StartFleet, engine: Engine) -> None:
+    fleet = run_fleet(HANDLERS, "--processes", "1").wait_running()
+    # No job is there at two deaths, so that none of them is to blame.
+    keys = engine.push("kills-once", 5)
+    assert Reason.DIES_WORKING.value in fleet.wait_for_line("the pool is degraded")["message"]
+    (pool,) = fleet.status()["pools"]
+    assert (pool["state"], pool["restarts"]) == ("degraded", 5)
+    assert fleet.readiness()[0] == 503
+    for key in keys:
+        assert engine.wait_job(key, "completed")["retries"] == 3
     assert fleet.stop() == 0
 
 

@@ -38,10 +38,20 @@ def test_one_poison_job_never_opens_the_breaker_of_its_pool(run_fleet: StartFlee
     fleet = run_fleet(KILLER, "--processes", "1", environ={"JOBFLEET_POISON_DEATHS": "12"}).wait_running()
     (key,) = engine.push("kill", retries=30)
     job = engine.wait_job(key, "incident")
-    # Each death from the second on costs a retry.
     assert job["activations"] == 12
     assert "poison: 12 worker processes" in job["message"]
     assert not [record for record in fleet.records if "degraded" in record["message"]]
+    assert fleet.stop() == 0
+
+
+def test_each_death_from_the_second_on_costs_a_retry_and_the_last_one_is_the_end(
+    run_fleet: StartFleet, engine: Engine
+) -> None:
+    fleet = run_fleet(KILLER, "--processes", "1", environ={"JOBFLEET_POISON_DEATHS": "12"}).wait_running()
+    (key,) = engine.push("kill", retries=3)
+    job = engine.wait_job(key, "incident")
+    assert job["activations"] == 4
+    assert "poison: 4 worker processes" in job["message"]
     assert fleet.stop() == 0
 
 
@@ -50,7 +60,9 @@ def test_bystanders_of_a_killer_are_done_and_keep_their_last_retry(run_fleet: St
     bystanders = engine.push("kill-among-others", 12, retries=1, kills=False)
     (key,) = engine.push("kill-among-others", retries=3, kills=True)
     bystanders += engine.push("kill-among-others", 12, retries=1, kills=False)
-    assert "poison: " in engine.wait_job(key, "incident")["message"]
+    convicted = engine.wait_job(key, "incident")
+    assert "the last one with nothing else in it" in convicted["message"]
+    assert convicted["activations"] == 3
     for bystander in bystanders:
         assert engine.wait_job(bystander, "completed")["variables"] == {"retries": 1}
     assert engine.check()["incidents"] == 1
