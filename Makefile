@@ -27,7 +27,7 @@ test: build ## all tests, Rust first (the first run compiles for minutes)
 	@echo "== cargo test"
 	@cargo test --workspace --locked --quiet
 	@echo "== pytest"
-	@$(BIN)/pytest
+	@$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 check: build ## format, lint, types and stubs of both languages
 	cargo fmt --check

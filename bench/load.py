@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from bench.engine import PAYLOAD, Engine
 from bench.windows import WINDOW_S, Sample
 
-STEP_S = WINDOW_S / 100
+STEP_S = WINDOW_S / 50
 """Jobs are added this often: a window's rate is no finer than one step."""
 
 

@@ -295,6 +295,9 @@ class FleetStory:
     def works(self) -> None:
         self.pool.crew_works()
 
+    def core_failed(self) -> None:
+        self.fleet.events._failed("it panicked")
+
     def term(self) -> None:
         self.fleet.request_stop("SIGTERM")
 

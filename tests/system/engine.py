@@ -55,6 +55,10 @@ class Engine:
         """Change settings of the engine."""
         self._client.post("/local/settings", json=settings).raise_for_status()
 
+    def fault(self, **fault: object) -> None:
+        """Have one fault, and no other, from now on."""
+        self._client.post("/local/faults", json={"faults": [fault]}).raise_for_status()
+
     def job(self, key: str) -> Json:
         """What the engine knows of one job."""
         return dict(self._client.get(f"/local/jobs/{key}").raise_for_status().json())

@@ -30,6 +30,7 @@ class CoreLike(Protocol):
     @property
     def beats(self) -> int: ...
     def set_authorization(self, value: str | None) -> None: ...
+    def set_grace(self, grace_ms: int) -> None: ...
     def stop_activation(self) -> None: ...
     def give_up(self, reason: str) -> None: ...
     @property
@@ -168,6 +169,8 @@ class CoreStatus(msgspec.Struct, kw_only=True):
     held_polls: int = 0
     activating: bool = False
     link_errors: int = 0
+    task_failures: int = 0
+    """Tasks of the core that panicked or hung, and were replaced."""
     slot_audit: SlotAudit = msgspec.field(default_factory=SlotAudit)
     poison: PoisonStatus = msgspec.field(default_factory=PoisonStatus)
 

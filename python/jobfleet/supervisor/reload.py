@@ -211,6 +211,7 @@ class Reloader:
         pools, grace_s = self._fleet.pools, self._fleet.settings.grace.s
         if self._changes is not None:
             self._fleet.settings = self._changes.settings
+            self._around.core.set_grace(self._fleet.settings.grace.ms)
         trials, self._trials = self._trials, {}
         chosen = {**self._kept, **trials}
         # In the order of the settings, so that status does not jump about.

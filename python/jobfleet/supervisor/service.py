@@ -65,7 +65,7 @@ def serve(
             log.error(f"the local engine cannot be started: {error}")
             return ExitCode.ENGINE
         try:
-            credentials = credentials_of(settings, loaded.strategy, engine)
+            credentials = credentials_of(settings, loaded.strategy, engine, loaded.token_proxy)
         except ValueError as error:
             log.error(str(error))
             return ExitCode.SETTINGS

@@ -13,6 +13,7 @@ use crate::permits::Acquire;
 use crate::recorder::Progress;
 use crate::settle::Work;
 use crate::state::{Blame, State, WorkerState};
+use crate::tasks;
 
 /// Leases are looked at no more often than this.
 const MOST_OFTEN: Duration = Duration::from_millis(20);
@@ -112,13 +113,14 @@ impl Fleet {
         let (lease, held) = (kind.lease, entry.lease);
         drop(state);
         let fleet = Rc::clone(self);
-        tokio::task::spawn_local(async move {
+        let renewal = async move {
             // A job that is lost costs the engine more than one request above the cap.
             let urgent_at = held.end.saturating_sub(lease / 4);
             // Held until the renewal is concluded, whatever that takes.
             let permit = fleet.permit(urgent_at).await;
             fleet.outcomes.push(&fleet, Work::renew(id, lease, permit));
-        });
+        };
+        tasks::once(self, "renewal", renewal, move |fleet| fleet.forsake(id, true));
     }
 
     /// Waits for a permit. At `urgent_at` it is granted whatever the cap.

@@ -20,7 +20,7 @@ pub struct CoreSettings {
     /// How long the engine may hold a poll, in milliseconds; None chooses by the engine's version and the grace.
     #[serde(default)]
     pub hold_ms: Option<u64>,
-    /// How long handlers may still run after a drain began, in milliseconds.
+    /// How long handlers may still run after a drain began, in milliseconds, until another grace is set.
     #[serde(default = "default_grace_ms")]
     pub grace_ms: u64,
     /// The Authorization header of every request.
@@ -80,6 +80,9 @@ pub struct EngineSettings {
     /// Connections are replaced at about this age, in milliseconds, by ones to newly resolved addresses.
     #[serde(default = "default_connection_max_age_ms")]
     pub connection_max_age_ms: u64,
+    /// How long a host may take to accept a connection, in milliseconds.
+    #[serde(default = "default_connect_limit_ms")]
+    pub connect_limit_ms: u64,
 }
 
 /// Certificates and keys. Where both are given, PEM text wins over a file.
@@ -165,12 +168,13 @@ impl CoreSettings {
         Duration::from_millis(self.answer_limit_ms)
     }
 
-    /// How long a poll may be held. Where a departed client is not noticed, a drain has to wait for it.
-    pub(crate) fn hold(&self, notices_departed_clients: bool) -> Duration {
+    /// How long a poll may be held. Where a departed client is not noticed, a drain has to wait for it: `grace_ms` is
+    /// what it has for that.
+    pub(crate) fn hold(&self, notices_departed_clients: bool, grace_ms: u64) -> Duration {
         let chosen = match self.hold_ms {
             Some(hold_ms) => hold_ms,
             None if notices_departed_clients => 10_000,
-            None => 3_000.min(self.grace_ms / 3),
+            None => 3_000.min(grace_ms / 3),
         };
         Duration::from_millis(chosen.max(50))
     }
@@ -200,6 +204,11 @@ fn default_outcome_connections() -> usize {
 
 fn default_connection_max_age_ms() -> u64 {
     600_000
+}
+
+/// A host that does not accept a connection in this time is as good as down.
+fn default_connect_limit_ms() -> u64 {
+    5_000
 }
 
 fn default_poison_deaths() -> u32 {

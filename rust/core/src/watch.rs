@@ -36,6 +36,8 @@ pub(crate) async fn watch_workers(fleet: Rc<Fleet>) {
             fleet.audit_books();
             fleet.look_at_workers(time);
             fleet.outcomes.look(&fleet, time);
+            fleet.tasks.look();
+            fleet.transport.look_at_certificates();
             fleet.events.beat();
         }
     }

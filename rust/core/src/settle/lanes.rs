@@ -16,6 +16,7 @@ use crate::ledger::JobId;
 use crate::link::Outcome;
 use crate::renew::Permit;
 use crate::settings::Backpressure;
+use crate::tasks;
 use crate::transport::{Kind, Line, SendError};
 
 /// Idle lanes are looked at this often, so that no connection idles until the engine closes it.
@@ -48,6 +49,10 @@ impl Work {
         Self { id, command: Command::Renew(lease), history: History::default(), _permit: Some(permit) }
     }
 
+    pub(crate) fn is_renewal(&self) -> bool {
+        matches!(self.command, Command::Renew(_))
+    }
+
     /// Renewals, which come when half of the lease is over, and hand-backs, whose jobs others could be doing.
     fn is_urgent(&self) -> bool {
         matches!(self.command, Command::Renew(_) | Command::Settle(Outcome::HandBack { .. }))
@@ -73,6 +78,8 @@ struct Lane {
     look: Cell<bool>,
     /// Since when it waits for an answer.
     asked_at: Cell<Option<Duration>>,
+    /// What it carries: the job, and whether its lease is renewed.
+    carries: Cell<Option<(JobId, bool)>>,
 }
 
 impl Outcomes {
@@ -185,17 +192,36 @@ pub(crate) async fn janitor(fleet: Rc<Fleet>) {
     }
 }
 
+/// Carries work for as long as the core runs; one piece that cannot be borne is given up, and no other.
 async fn run(fleet: Rc<Fleet>, lane: Rc<Lane>, index: usize) {
+    while let Err(words) = tasks::caught(carry(&fleet, &lane, index)).await {
+        fleet.outcomes.idle.borrow_mut().retain(|idle| *idle != index);
+        lane.asked_at.set(None);
+        let carried = lane.carries.take();
+        let so = match carried.and_then(|(id, _)| fleet.name_of(id)) {
+            Some(job) => format!("what it had to tell the engine of {job} is given up"),
+            None => "another one takes its place".to_owned(),
+        };
+        fleet.task_failed("outcome connection", &words, &so);
+        if let Some((id, renewal)) = carried {
+            fleet.forsake(id, renewal);
+        }
+    }
+}
+
+async fn carry(fleet: &Rc<Fleet>, lane: &Lane, index: usize) {
     let mut line = Line::outcomes();
     let mut given = lane.given.borrow_mut().take();
     loop {
         let Some(work) = given.take().or_else(|| fleet.outcomes.next()) else {
             fleet.outcomes.idle.borrow_mut().push(index);
-            given = idle(&lane, &mut line).await;
+            given = idle(lane, &mut line).await;
             continue;
         };
         lane.asked_at.set(Some(now()));
-        deliver(&fleet, &mut line, work).await;
+        lane.carries.set(Some((work.id, work.is_renewal())));
+        deliver(fleet, &mut line, work).await;
+        lane.carries.set(None);
         lane.asked_at.set(None);
     }
 }
@@ -256,7 +282,7 @@ async fn deliver(fleet: &Rc<Fleet>, line: &mut Line, mut work: Work) {
     };
     if matches!(result, policy::Result::Answered(Verdict::Backpressure)) {
         fleet.outcomes.refused(fleet.settings.backpressure);
-        if matches!(work.command, Command::Renew(_)) {
+        if work.is_renewal() {
             fleet.permits.borrow_mut().on_backpressure(now());
         }
     } else {
