@@ -51,7 +51,7 @@ def test_failures_are_told_and_errors_of_the_process_are_not(run_fleet: Callable
     assert (raised["level"], raised["type"]) == ("warning", "raises")
     assert raised["key"]
     fleet.push("misfit")
-    assert "$.amount" in fleet.wait_for_line("fails, 0 retries left: ")["message"]
+    assert "missing required field `amount`" in fleet.wait_for_line("fails, 0 retries left: ")["message"]
     assert not [record for record in fleet.records if record.get("type") == "throws"]
 
 
