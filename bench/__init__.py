@@ -2,4 +2,5 @@
 
 `python -m bench full` runs every row, `python -m bench quick` the ones of a minute, and
 `python -m bench full --rows crash,idle` some. Results go to `bench/results/` as JSON.
+`python -m bench pair BASE HEAD` compares two built checkouts.
 """

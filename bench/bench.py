@@ -27,10 +27,15 @@ class Bench:
         return run_limit(self.engine, self.seconds, *options, name=name)
 
     def fleet(
-        self, handlers: str, processes: int, name: str = "", env: Mapping[str, str] | None = None
+        self,
+        handlers: str,
+        processes: int,
+        name: str = "",
+        env: Mapping[str, str] | None = None,
+        engine: Engine | None = None,
     ) -> Callable[[], Figures]:
-        """A measurement of a fleet at full speed, to be made later."""
-        return lambda: Fleet(self.engine, handlers, processes, name, env).figures(self.seconds)
+        """A measurement of a fleet at full speed, to be made later; on the run's engine, unless another is given."""
+        return lambda: Fleet(engine or self.engine, handlers, processes, name, env).figures(self.seconds)
 
     def alternate(self, *measures: Callable[[], Figures]) -> list[Figures]:
         """Measure several clients in turns, so that a slow minute of the machine meets all; the medians."""

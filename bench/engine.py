@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from typing import Any
 import httpx
 
 from bench.paths import ROOT
+from bench.pki import Pki
 from bench.tree import Tree
 
 Json = dict[str, Any]
@@ -21,16 +23,25 @@ PAYLOAD = {"orderId": "order-4711", "amount": 129.9, "customer": "c" * 40, "expr
 
 
 class Engine:
-    """Starts on entering, ends on leaving."""
+    """Starts on entering, ends on leaving. With certificates it speaks https alone."""
+
+    def __init__(self, pki: Pki | None = None) -> None:
+        self._pki = pki
 
     def __enter__(self) -> Engine:
+        options = {"dialect": "8.10"} | ({"tls": self._pki.engine_options()} if self._pki else {})
         self._process = subprocess.Popen(
             [sys.executable, "-m", "bench.serve"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
+        assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self.url = f"http://127.0.0.1:{int(self._process.stdout.readline())}"
+        self._process.stdin.write(json.dumps(options) + "\n")
+        self._process.stdin.flush()
+        port = int(self._process.stdout.readline())
+        self.url = f"https://localhost:{port}" if self._pki else f"http://127.0.0.1:{port}"
         self.tree = Tree(self._process.pid)
-        self._http = httpx.Client(base_url=self.url, timeout=60)
+        verify = self._pki.client_context() if self._pki else True
+        self._http = httpx.Client(base_url=self.url, timeout=60, verify=verify)
         self._endless: dict[str, Json] = {}
         self._faults: list[Json] = []
         return self

@@ -23,7 +23,14 @@ class Fleet:
     """`jobfleet run` of one file of handlers: starts on entering, ends on leaving."""
 
     def __init__(
-        self, engine: Engine, handlers: str, processes: int, name: str = "", env: Mapping[str, str] | None = None
+        self,
+        engine: Engine,
+        handlers: str,
+        processes: int,
+        name: str = "",
+        env: Mapping[str, str] | None = None,
+        *,
+        program: Path = JOBFLEET,
     ) -> None:
         self.processes = processes
         self._engine = engine
@@ -33,7 +40,7 @@ class Fleet:
         self.command = Command(
             name or f"jobfleet {handlers}, {processes} processes",
             [
-                *(JOBFLEET, "run", HANDLERS / f"{handlers}.py", "--engine", "camunda+{url}"),
+                *(program, "run", HANDLERS / f"{handlers}.py", "--engine", "camunda+{url}"),
                 *("--processes", str(processes), "--socket", self._socket),
             ],
             env or {},

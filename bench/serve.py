@@ -1,4 +1,5 @@
-"""The local engine in a process of its own: prints its port, and ends when its standard input does."""
+"""The local engine in a process of its own: reads its options from the first line of standard input, prints its port,
+and ends when standard input does."""
 
 import sys
 
@@ -7,7 +8,7 @@ from jobfleet._core import LocalEngine
 
 def main() -> None:
     """Serve until nobody holds the other end of standard input."""
-    engine = LocalEngine(b'{"dialect": "8.10"}')
+    engine = LocalEngine(sys.stdin.readline().encode())
     sys.stdout.write(f"{engine.port}\n")
     sys.stdout.flush()
     sys.stdin.read()

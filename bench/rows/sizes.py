@@ -1,7 +1,6 @@
-"""Larger variables, and many types: measured and shown."""
+"""Larger variables: measured and shown."""
 
 from bench.bench import Bench
-from bench.fleet import Fleet
 from bench.report import Mark
 
 
@@ -14,12 +13,3 @@ def run(bench: Bench) -> None:
         for figures in (limit, fleet):
             bench.report.add(row, figures)
         bench.report.mark(Mark(f"{row}: jobs/s, share of the bare loop", fleet.jobs_per_s / limit.jobs_per_s))
-    _many_types(bench, 200)
-
-
-def _many_types(bench: Bench, count: int) -> None:
-    bench.engine.reset()
-    for number in range(count):
-        bench.engine.endless(f"noop-{number}")
-    fleet = Fleet(bench.engine, "many", 2, f"jobfleet, {count} types", {"BENCH_TYPES": str(count)})
-    bench.report.add(f"{count} types", fleet.figures(bench.seconds))

@@ -163,8 +163,11 @@ impl Outcomes {
 
     fn answered(&self, fleet: &Rc<Fleet>, latency: Duration) {
         let waiting = self.queue.borrow().len();
-        let before = self.sizer.borrow().limit();
-        self.sizer.borrow_mut().answered(latency, waiting, now());
+        let mut sizer = self.sizer.borrow_mut();
+        let before = sizer.limit();
+        sizer.shares(fleet.transport.shares(Kind::Outcomes));
+        sizer.answered(latency, waiting, now());
+        drop(sizer);
         // A larger limit is used at once: what waits is given to the lanes that it allows.
         for _ in before..self.sizer.borrow().limit() {
             let Some(work) = self.queue.borrow_mut().pop_front() else { break };

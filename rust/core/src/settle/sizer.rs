@@ -15,6 +15,10 @@ const FEWEST: usize = 8;
 /// Up to here growth needs no proof: with many answers at a time each wake-up carries more of them.
 const UNPROVEN: usize = 32;
 
+/// The same where requests share connections. Fewer would all be in the hands of one side at a time, while the other
+/// side waits for them; and a stream costs next to nothing.
+const UNPROVEN_STREAMS: usize = 128;
+
 /// Connections per request that the path holds; what is above one lets the rate grow.
 const GAIN: f64 = 2.0;
 
@@ -41,6 +45,7 @@ const MEMORY: Duration = Duration::from_secs(5);
 pub(crate) struct Sizer {
     limit: usize,
     most: usize,
+    unproven: usize,
     answers: u32,
     since: Duration,
     starved: bool,
@@ -64,6 +69,7 @@ impl Sizer {
         Self {
             limit: FEWEST.min(most.max(1)),
             most: most.max(1),
+            unproven: UNPROVEN,
             answers: 0,
             since: Duration::ZERO,
             starved: true,
@@ -77,6 +83,11 @@ impl Sizer {
     /// The number of connections that may be open.
     pub(crate) fn limit(&self) -> usize {
         self.limit
+    }
+
+    /// Whether the requests share connections.
+    pub(crate) fn shares(&mut self, shared: bool) {
+        self.unproven = if shared { UNPROVEN_STREAMS } else { UNPROVEN };
     }
 
     /// The engine refused an outcome because too many came at once.
@@ -124,10 +135,10 @@ impl Sizer {
         self.answers = 0;
         let quickest = self.quickest.min(self.quickest_before);
         let held = (rate * quickest.as_secs_f64() * GAIN).ceil() as usize;
-        if self.starved && self.limit < held.max(UNPROVEN) {
+        if self.starved && self.limit < held.max(self.unproven) {
             self.limit = (self.limit * 2).min(self.most);
-        } else if self.limit > UNPROVEN && held < self.limit / 4 {
-            self.limit = (self.limit / 2).max(UNPROVEN);
+        } else if self.limit > self.unproven && held < self.limit / 4 {
+            self.limit = (self.limit / 2).max(self.unproven);
         }
         if now.saturating_sub(self.turned) > MEMORY {
             self.turned = now;
@@ -165,6 +176,18 @@ mod tests {
     #[test]
     fn an_engine_at_its_limit_keeps_a_few() {
         let mut sizer = Sizer::new(512);
+        run(&mut sizer, 0.2, 60_000.0, 4.0);
+        assert_eq!(sizer.limit(), UNPROVEN);
+    }
+
+    #[test]
+    fn streams_of_a_near_engine_are_enough_for_both_sides_to_have_some() {
+        let mut sizer = Sizer::new(512);
+        sizer.shares(true);
+        run(&mut sizer, 0.2, 60_000.0, 4.0);
+        assert_eq!(sizer.limit(), UNPROVEN_STREAMS);
+        // The engine speaks HTTP/1.1 from now on.
+        sizer.shares(false);
         run(&mut sizer, 0.2, 60_000.0, 4.0);
         assert_eq!(sizer.limit(), UNPROVEN);
     }

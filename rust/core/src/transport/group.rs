@@ -5,11 +5,21 @@ use std::rc::{Rc, Weak};
 
 use tokio::sync::Mutex;
 
+use super::Kind;
 use super::http2::{Seat, Shared};
 
+/// Shared connections for outcomes, where one could carry all of them. Both sides take what has come in one piece and
+/// answer it in one: on a single connection one of them always waits for the other, and two cores do the work of one.
+const WAYS: usize = 2;
+
+/// Senders on each connection, before another is opened for that reason.
+const FEW_SEATS: usize = 16;
+
 /// See the module.
-#[derive(Default)]
 pub(super) struct Group {
+    kind: Kind,
+    /// Shared connections to have, once there are more than a few senders.
+    ways: Cell<usize>,
     shared: RefCell<Vec<Weak<Shared>>>,
     /// Held by who opens a connection that others may want to share.
     pub(super) opening: Mutex<()>,
@@ -22,16 +32,57 @@ pub(super) struct Group {
 }
 
 impl Group {
-    /// A place on a shared connection, the fullest first, so that the others fall idle.
+    pub(super) fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            ways: Cell::new(WAYS),
+            shared: RefCell::default(),
+            opening: Mutex::default(),
+            failures: Cell::new(0),
+            words: RefCell::default(),
+            speaks_http1: Cell::new(false),
+            sockets: Cell::new(0),
+            opened: Cell::new(0),
+        }
+    }
+
+    /// A place on a shared connection. Polls get it on the fullest, so that the others fall idle, outcomes on the
+    /// emptiest, so that all are at work.
     pub(super) fn seat(&self) -> Option<Seat> {
-        let shared = self.shared.borrow();
-        let mut open: Vec<Rc<Shared>> = shared.iter().filter_map(Weak::upgrade).collect();
-        open.sort_by_key(|connection| std::cmp::Reverse(connection.seats()));
+        let mut open = self.open();
+        open.sort_by_key(|connection| connection.seats());
+        if self.kind == Kind::Polls {
+            open.reverse();
+        }
         open.iter().find_map(|connection| connection.seat())
+    }
+
+    /// The same, unless another connection is to be opened first.
+    pub(super) fn seat_for_now(&self) -> Option<Seat> {
+        if self.wants_way() { None } else { self.seat() }
+    }
+
+    /// Whether another shared connection is worth opening although those that there are have places.
+    pub(super) fn wants_way(&self) -> bool {
+        let open = self.open();
+        let seats: usize = open.iter().map(|connection| connection.seats()).sum();
+        let many = seats >= open.len() * FEW_SEATS && !open.is_empty();
+        self.kind == Kind::Outcomes && open.len() < self.ways.get() && many
+    }
+
+    /// No further one could be opened: those that there are have to do, until a new one takes the place of one of them.
+    pub(super) fn no_more_ways(&self) {
+        self.ways.set(1);
+    }
+
+    fn open(&self) -> Vec<Rc<Shared>> {
+        let shared = self.shared.borrow();
+        shared.iter().filter_map(Weak::upgrade).filter(|connection| !connection.ended()).collect()
     }
 
     /// Adds a connection to share.
     pub(super) fn add(&self, connection: &Rc<Shared>) {
+        self.ways.set(WAYS);
         let mut shared = self.shared.borrow_mut();
         shared.retain(|known| known.strong_count() > 0);
         shared.push(Rc::downgrade(connection));

@@ -89,7 +89,8 @@ impl Shared {
         self.sender.current_max_send_streams().min(MOST_SEATS)
     }
 
-    fn ended(&self) -> bool {
+    /// Whether it takes no further request.
+    pub(super) fn ended(&self) -> bool {
         let half_closed = self.half_close.as_ref().is_some_and(|half_close| half_close.is_wanted());
         self.life.over.get() || half_closed || self.age.over()
     }

@@ -13,6 +13,9 @@ use super::super::{Kind, Line, Route, SendError, Transport};
 use crate::engine::{Answer, Method, Request};
 use crate::events::Events;
 
+#[path = "ways_tests.rs"]
+mod ways;
+
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// What the server does with a request.

@@ -22,9 +22,10 @@ use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::header::HeaderValue;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 pub use address::{Address, AddressError};
 use age::{Age, Renewal};
@@ -42,6 +43,9 @@ use wire::Fixed;
 
 use crate::events::{Event, Events};
 use crate::settings::Http2;
+
+/// The most time for opening a connection that is not needed.
+const WAY_LIMIT: Duration = Duration::from_secs(1);
 
 /// Levels of log lines, as Python has them.
 const INFO: u8 = 20;
@@ -92,8 +96,8 @@ impl Transport {
             resolver: Resolver::default(),
             renewal: Renewal::default(),
             avoided: RefCell::default(),
-            outcomes: Rc::default(),
-            polls: Rc::default(),
+            outcomes: Rc::new(Group::new(Kind::Outcomes)),
+            polls: Rc::new(Group::new(Kind::Polls)),
             closable: RefCell::default(),
         };
         if let Some(proxy) = &transport.route.proxy
@@ -169,6 +173,11 @@ impl Transport {
         self.group(kind).seats()
     }
 
+    /// Whether senders of a kind share connections, as far as is known.
+    pub(crate) fn shares(&self, kind: Kind) -> bool {
+        self.may_share() && !self.group(kind).speaks_http1()
+    }
+
     /// Tells an engine that looks for it that nobody waits for jobs of these types any more. Each answer that is on
     /// its way is still read, so that no job is stranded in it. Polls that share a connection with those of other types
     /// are left to their end: resetting their streams could strand an answer.
@@ -202,17 +211,20 @@ impl Transport {
 
     async fn take_or_open(&self, kind: Kind) -> Result<(Connection, Option<Rc<HalfClose>>), SendError> {
         let group = self.group(kind);
-        if let Some(seat) = group.seat() {
+        if let Some(seat) = group.seat_for_now() {
             return Ok(seated(seat));
         }
-        if !self.may_share() || group.speaks_http1() {
+        if !self.shares(kind) {
             return self.open(kind).await;
         }
         // What one of those who wait opens, or fails to open, serves all of them.
         let failures = group.failures();
         let _opening = group.opening.lock().await;
-        if let Some(seat) = group.seat() {
+        if let Some(seat) = group.seat_for_now() {
             return Ok(seated(seat));
+        }
+        if group.wants_way() {
+            return self.open_another(kind).await;
         }
         if group.failures() != failures {
             return Err(SendError::Unsent(group.words()));
@@ -222,6 +234,19 @@ impl Transport {
             group.failed(words);
         }
         opened
+    }
+
+    /// Opens one more connection than is needed; if that does not work soon, those that there are have to do.
+    async fn open_another(&self, kind: Kind) -> Result<(Connection, Option<Rc<HalfClose>>), SendError> {
+        if let Ok(Ok(opened)) = timeout(WAY_LIMIT, self.open(kind)).await {
+            return Ok(opened);
+        }
+        let group = self.group(kind);
+        group.no_more_ways();
+        match group.seat() {
+            Some(seat) => Ok(seated(seat)),
+            None => self.open(kind).await,
+        }
     }
 
     async fn open(&self, kind: Kind) -> Result<(Connection, Option<Rc<HalfClose>>), SendError> {

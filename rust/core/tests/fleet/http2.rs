@@ -1,6 +1,6 @@
 //! Fleets that speak HTTP/2, and connections that end, over every protocol.
 
-use jobfleet_localengine::{Dialect, Fault, FaultKind, Options, Settings, Target};
+use jobfleet_localengine::{Dialect, Fault, FaultKind, NewJobs, Options, Settings, Target};
 use serde_json::{Value, json};
 
 use crate::pki::Authority;
@@ -33,6 +33,15 @@ fn streams_grow_with_the_engines_distance_on_few_connections() {
     assert!(status["engine"]["outcome_connections"].as_u64() <= Some(8), "{status}");
     fleet.until("all done", |account| account["completed"] == 20_000 && ended(account));
     fleet.assert_clean();
+}
+
+#[test]
+fn a_near_engine_gets_enough_streams_for_both_sides_to_have_some() {
+    let fleet = Fleet::over(Options::default(), &[("work", 20_000)], json!({"http2": "always"}), json!({}));
+    let _workers = [(); 2].map(|()| fleet.worker(|_| Reply::Complete));
+    fleet.engine.add_endless(NewJobs::new("work", 1));
+    let limit = |status: &Value| status["permits"]["outcome_limit"].as_u64();
+    fleet.until_status("enough streams", |status| limit(status) == Some(128));
 }
 
 #[test]
