@@ -16,11 +16,11 @@ from jobfleet.config.secret import Secret
 from jobfleet.supervisor.exits import ExitCode
 
 from tests.auth.conftest import StartFleet
-from tests.auth.forwarder import Forwarder
 from tests.auth.login import CLIENT_ID, SECRET, LoginServer
 from tests.auth.test_fleet_credentials import ECHO
 from tests.system.engine import Engine
 from tests.system.fleet import jobfleet
+from tests.system.proxies import Forwarder
 
 # Nobody can resolve it: what arrives has come through the proxy.
 ABSENT = "http://login.invalid/token"
