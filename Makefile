@@ -13,7 +13,7 @@ rust_sources := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml C
 LOCK := ../$(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.10 \
   --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
-.PHONY: help build demo test check bench bench-quick soak lock clean
+.PHONY: help build demo test check bench bench-quick soak docs lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -27,7 +27,7 @@ test: build ## all tests, Rust first (the first run compiles for minutes)
 	@echo "== cargo test"
 	@cargo test --workspace --locked --quiet
 	@echo "== pytest"
-	@$(BIN)/pytest
+	@$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 check: build ## format, lint, types and stubs of both languages
 	cargo fmt --check
@@ -46,6 +46,9 @@ bench-quick: build ## the bare loop and jobfleet, without peers (a minute)
 
 soak: build ## a fleet at full load while everything around it breaks: two minutes, or MINUTES=30
 	@$(BIN)/python -m bench.soak --minutes $(or $(MINUTES),2) $(if $(SEED),--seed $(SEED))
+
+docs: build ## write docs/settings.md from the settings' model
+	@$(BIN)/python tools/settings.py > docs/settings.md
 
 lock: $(STAMPS)/dependencies ## resolve the locked dependencies anew
 	cd requirements && $(LOCK) ../pyproject.toml --output-file run.txt

@@ -36,7 +36,11 @@ FULL = (
     "renewal",
     "refusals",
     "kills",
+    "handback",
+    "drain",
+    "waits",
     "reload",
+    "camunda",
 )
 
 

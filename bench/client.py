@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
+from typing import Protocol
 
-from bench.engine import Engine
 from bench.paths import CACHE, ROOT
 from bench.tree import Tree
 
@@ -26,10 +26,16 @@ class Command:
     warm_up_s: float = 1.0
 
 
+class Served(Protocol):
+    """An engine that a client can work for."""
+
+    url: str
+
+
 class Client:
     """Starts on entering, ends on leaving: politely, then by force."""
 
-    def __init__(self, command: Command, engine: Engine) -> None:
+    def __init__(self, command: Command, engine: Served) -> None:
         self.command = command
         self._arguments = [str(word).format(url=engine.url) for word in command.arguments]
 
@@ -62,6 +68,11 @@ class Client:
             # Some peers wait for a held poll to end; the group is the client's own.
             os.killpg(self.pid, signal.SIGKILL)
             self._process.wait(15)
+
+    def end(self, deadline_s: float) -> None:
+        """Tell it to leave, and return when it has."""
+        self._process.terminate()
+        self._process.wait(deadline_s)
 
     def check(self) -> None:
         """Raise with the end of its log when it has ended by itself."""

@@ -84,6 +84,14 @@ class Engine:
         self._faults = list(faults)
         self._ask("POST", "/local/faults", {"faults": self._faults})
 
+    def settings(self, **changes: Any) -> None:
+        """Be another server from now on; a reset leaves this as it is."""
+        self._ask("POST", "/local/settings", changes)
+
+    def held_polls(self) -> int:
+        """Polls that wait for a job."""
+        return int(self._ask("GET", "/local/polls").json()["held"])
+
     def account(self) -> Json:
         """What became of the jobs since the last reset."""
         return dict(self._ask("GET", "/account").json())

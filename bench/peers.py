@@ -62,13 +62,21 @@ def _node() -> Command:
 
 
 def _java() -> Command:
-    source, target, fresh = _fresh("java")
+    # Its compiler needs a while until it has seen enough.
+    return Command("Java client, 1000 active", _java_worker("java", active=1000), warm_up_s=8)
+
+
+def _java_for_8_6() -> Command:
+    return Command("Java client 8.6, 200 active", _java_worker("java86", active=200))
+
+
+def _java_worker(peer: str, active: int) -> list[str | Path]:
+    source, target, fresh = _fresh(peer)
     if not fresh:
         _run("mvn", "-q", "-B", "-f", source / "pom.xml", f"-Dpeer.target={target}", "package", cwd=target)
         (target / ".built").touch()
-    words = ["java", "-cp", f"{target}/peer-1.jar:{target}/lib/*", "Worker", "{url}", "noop", "1000", "4"]
-    # Its compiler needs a while until it has seen enough.
-    return Command("Java client, 1000 active", words, warm_up_s=8)
+    jars = f"{next(target.glob('peer*-1.jar'))}:{target}/lib/*"
+    return ["java", "-cp", jars, "Worker", "{url}", "noop", str(active), "4"]
 
 
 def _rust() -> Command:
@@ -86,3 +94,6 @@ PEERS_IN_ORDER = (
     Peer("Node SDK", "npm", _node, 8.0),
     Peer("Python SDK", "python3", _python, 120.0),
 )
+
+JAVA_FOR_8_6 = Peer("Java client 8.6", "mvn", _java_for_8_6, 1.0)
+"""Since 8.8 it is `camunda-client-java`, which looks for `jobKey` where 8.6 sends `key`, and completes no job of it."""

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from jobfleet.auth.custom import Provided
-from jobfleet.config.camunda_env import KNOWN
 from jobfleet.config.durations import Duration
 from jobfleet.config.load import load_settings, plan_pools
 from jobfleet.supervisor.exits import ExitCode
@@ -48,11 +47,6 @@ def test_provider_of_the_readme_hands_out_a_header(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(sys, "path", list(sys.path))
     header = asyncio.run(Provided("readme_login.Engine").get(None))
     assert (header.value, header.expires_in_s) == ("Bearer from-the-vault", 300)
-
-
-def test_every_variable_of_camunda_is_named() -> None:
-    by_prefix = {name for name in KNOWN if name.startswith("ZEEBE_TOKEN_") or "_MTLS_" in name}
-    assert [name for name in sorted(KNOWN - by_prefix) if f"`{name}`" not in README] == []
 
 
 def test_settings_of_the_readme_are_taken(tmp_path: Path) -> None:

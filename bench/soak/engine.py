@@ -16,6 +16,8 @@ ENDLESS: Final = ("soak-noop", "soak-thread", "soak-task", "soak-slow")
 """There is always another job of these."""
 RATIONED: Final = ("soak-error", "soak-failure", "soak-endless")
 """Some are added now and then: endless ones would only fail."""
+RATION: Final = 3
+"""What the slots for them can do in a second, while faults and kills cost them half of it."""
 
 
 class SoakEngine:
@@ -44,7 +46,7 @@ class SoakEngine:
     def ration(self) -> None:
         """A few more jobs of the types that fail."""
         for job_type in RATIONED:
-            self._ask("POST", "/local/jobs", {"type": job_type, "count": 5, "retries": 2})
+            self._ask("POST", "/local/jobs", {"type": job_type, "count": RATION, "retries": 2})
 
     def set_faults(self, faults: list[Json]) -> None:
         """Replace what goes wrong."""
@@ -69,6 +71,10 @@ class SoakEngine:
     def account(self) -> Json:
         """`GET /account`."""
         return dict(self._ask("GET", "/account").json())
+
+    def defects(self) -> list[Json]:
+        """The newest activations that the account counts as expired, each with what is known of it."""
+        return list(self._ask("GET", "/local/defects").json())
 
     def _ask(self, method: str, path: str, body: object = None) -> httpx.Response:
         return self._http.request(method, path, json=body).raise_for_status()

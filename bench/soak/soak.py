@@ -1,4 +1,4 @@
-"""Runs the soak: half of it in the 8.6 dialect, half in 8.10 with leases, each through two lives of a fleet."""
+"""Runs the soak: half of it in the 8.6 dialect, half in 8.10 with leases, each through several lives of a fleet."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from bench.soak.verdict import judge_account, judge_footprints, judge_life
 Json = dict[str, Any]
 
 DIALECTS: Final = ("8.6", "8.10")
-LIVES: Final = 2
+# A fleet is drained and started anew after so long, and once in each half at least.
+_LIFE_S: Final = 180.0
 # Answers that never come are given up after 15 s, and leases last 10 s.
 _SETTLE_S: Final = 90.0
 
@@ -41,16 +42,17 @@ def _half(dialect: str, length_s: float, seed: int, say: Callable[[str], None], 
     wrong: list[str] = []
     acts: Counter[str] = Counter()
     convicted = 0
+    lives = max(2, round(length_s / _LIFE_S))
     with SoakEngine(dialect, seed) as engine:
         engine.fill()
-        for life in range(LIVES):
-            is_last = life == LIVES - 1
-            say(f"dialect {dialect}, life {life + 1} of {LIVES}: {length_s / LIVES:.0f} s of chaos")
+        for life in range(lives):
+            is_last = life == lives - 1
+            say(f"dialect {dialect}, life {life + 1} of {lives}: {length_s / lives:.0f} s of chaos")
             began = time.monotonic()
             log = logs / f"{dialect}-{life + 1}.log" if logs else None
             with SoakFleet(engine.url, log) as fleet:
                 chaos = Chaos(fleet, engine)
-                chaos.run(draw(seed * 100 + life, length_s / LIVES), length_s / LIVES)
+                chaos.run(draw(seed * 100 + life, length_s / lives), length_s / lives)
                 if is_last:
                     engine.settle(_SETTLE_S)
                 status = _status_after_audit(fleet)
@@ -61,6 +63,7 @@ def _half(dialect: str, length_s: float, seed: int, say: Callable[[str], None], 
                 acts += chaos.done
             say(f"  over after {time.monotonic() - began:.0f} s")
         account = engine.account()
+        wrong += [f"expired: {defect}" for defect in engine.defects()[:10]]
     return Half(dialect, account, acts, convicted, wrong + judge_account(account))
 
 

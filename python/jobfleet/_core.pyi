@@ -91,6 +91,9 @@ class Core:
         the number that the engine refused; requests then wait for another header, or for a growing pause.
         """
 
+    def set_grace(self, grace_ms: int) -> None:
+        """Replace the grace period: where a drain has to wait for held polls, those that follow fit into it."""
+
     @property
     def event_fd(self) -> int:
         """A descriptor that is readable while `take_events` has something to return."""

@@ -77,22 +77,6 @@ def searched(engine: Engine, *secrets: str) -> dict[str, object]:
     return dict(engine.wait_job(key, "completed")["variables"])
 
 
-def test_worker_has_the_secret_neither_in_its_environment_nor_in_its_memory(
-    engine: Engine, run_fleet: StartFleet, login: LoginServer
-) -> None:
-    secret, control = "client-secret-of-the-fleet-4711", "variable-that-workers-have-4712"
-    login.set(engine=f"http://127.0.0.1:{engine.port}", secret=secret)
-    environ = login.environ(CAMUNDA_CLIENT_SECRET=secret, JOBFLEET_DUMPABLE="false", CONTROL=control)
-    fleet = run_fleet(SEARCH, "--processes", "1", environ=environ)
-    fleet.wait_for_line("credentials ready")
-    found = searched(engine, secret, login.look()["issued"][0], control)
-    assert found["memory"] == found["environ"] == [0, 0]
-    assert found["control"], "the search finds nothing at all"
-    assert "CAMUNDA_CLIENT_SECRET" not in str(found["names"])
-    if os.geteuid() != 0:
-        assert found["parent"] == "PermissionError"
-
-
 def test_credentials_are_passed_on_where_that_is_wanted(
     engine: Engine, run_fleet: StartFleet, login: LoginServer
 ) -> None:

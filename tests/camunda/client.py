@@ -6,6 +6,7 @@ for its end, by taking a job of a later task itself, or by the engine's answer t
 
 from __future__ import annotations
 
+import ssl
 import time
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,9 @@ Json = dict[str, Any]
 class CamundaClient:
     """A small synchronous client of `/v2`."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, trust: ssl.SSLContext | None = None) -> None:
         self.url = url
-        self._http = httpx.Client(base_url=f"{url}/v2", timeout=90)
+        self._http = httpx.Client(base_url=f"{url}/v2", timeout=90, verify=trust or True)
 
     def close(self) -> None:
         """Close its connections."""
@@ -35,6 +36,10 @@ class CamundaClient:
     def deploy(self, template: str, name: str) -> str:
         """Deploy `bpmn/<template>.bpmn` as the process `name`, whose job types begin with `name`; returns `name`."""
         text = (BPMN / f"{template}.bpmn").read_text(encoding="utf-8").replace("@NAME@", name)
+        return self.deploy_text(text, name)
+
+    def deploy_text(self, text: str, name: str) -> str:
+        """Deploy the BPMN `text` of the process `name`; returns `name`."""
         files = {"resources": (f"{name}.bpmn", text.encode(), "application/xml")}
         self._answer(self._http.post("/deployments", files=files))
         return name
@@ -43,6 +48,10 @@ class CamundaClient:
         """Create an instance and return its key at once."""
         body = {"processDefinitionId": process, "variables": variables}
         return int(self._answer(self._http.post("/process-instances", json=body))["processInstanceKey"])
+
+    def cancel(self, instance: int) -> None:
+        """Cancel an instance, with its jobs."""
+        self._answer(self._http.post(f"/process-instances/{instance}/cancellation", json={}))
 
     def run(self, process: str, **variables: object) -> Json:
         """Create an instance, wait for its end and return its variables.

@@ -6,7 +6,9 @@ import ctypes
 import os
 import signal
 import socket
+import ssl
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
@@ -18,20 +20,49 @@ _prctl = ctypes.CDLL(None).prctl
 
 
 class CamundaEngine:
-    """A broker on loopback ports of its own, with one partition, its data and its log in `directory`."""
+    """A broker on loopback ports of its own, with one partition, its data and its log in `directory`.
 
-    def __init__(self, home: Path, java_home: Path, directory: Path) -> None:
+    `settings` are environment variables of the broker that win over those of the tests; `trust` makes its gateway one
+    of https at `localhost`, as those settings then have to say.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        java_home: Path,
+        directory: Path,
+        settings: Mapping[str, str] | None = None,
+        trust: ssl.SSLContext | None = None,
+    ) -> None:
         self.directory = directory
         self.log = directory / "camunda.log"
+        self.trust = trust
         self._home = home
         self._java_home = java_home
+        self._given = dict(settings or {})
         self._process: subprocess.Popen[bytes] | None = None
         self._rest, self._grpc, self._management, self._command, self._internal = free_ports(5)
 
     @property
     def url(self) -> str:
         """The base URL of the REST gateway, without `/v2`."""
-        return f"http://127.0.0.1:{self._rest}"
+        origin = f"http://127.0.0.1:{self._rest}" if self.trust is None else f"https://localhost:{self._rest}"
+        return origin + self._given.get("SERVER_SERVLET_CONTEXTPATH", "")
+
+    @property
+    def management_url(self) -> str:
+        """The base URL of the engine's own state and switches, below `/actuator`."""
+        return f"http://127.0.0.1:{self._management}"
+
+    @property
+    def grpc_url(self) -> str:
+        """Where the gateway speaks gRPC, as an address of the wrong kind."""
+        return f"http://127.0.0.1:{self._grpc}"
+
+    @property
+    def pid(self) -> int:
+        """The broker's process; 0 while it does not run."""
+        return 0 if self._process is None else self._process.pid
 
     def start(self, deadline_s: float = 120.0) -> None:
         """Start, and return once processes can be deployed and run."""
@@ -66,12 +97,19 @@ class CamundaEngine:
             process.kill()
             process.wait(30)
 
+    def kill(self) -> None:
+        """End the broker without a chance to tidy up. Its data stays, and `start` continues with it."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait(30)
+
     def _is_ready(self) -> bool:
         if self._process is None or self._process.poll() is not None:
             raise RuntimeError(f"Camunda ended while starting: {self.log.read_text(errors='replace')[-800:]}")
         try:
-            health = httpx.get(f"http://127.0.0.1:{self._management}/actuator/health/readiness", timeout=2)
-            topology = httpx.get(f"{self.url}/v2/topology", timeout=2)
+            health = httpx.get(f"{self.management_url}/actuator/health/readiness", timeout=2)
+            topology = httpx.get(f"{self.url}/v2/topology", timeout=2, verify=self.trust or True)
         except httpx.TransportError:
             return False
         if health.status_code != 200 or topology.status_code != 200:
@@ -103,7 +141,7 @@ class CamundaEngine:
             # The defaults stop the engine on a disk with less than some gigabytes free.
             "ZEEBE_BROKER_DATA_DISK_FREESPACE_PROCESSING": "200MB",
             "ZEEBE_BROKER_DATA_DISK_FREESPACE_REPLICATION": "100MB",
-        }
+        } | self._given
 
 
 def free_ports(count: int) -> list[int]:

@@ -24,6 +24,10 @@ class Meddler:
         self.lost = 0
         self.passed: list[bytes] = []
         """The lines of the requests that reached the engine."""
+        self.bodies: list[tuple[bytes, bytes]] = []
+        """The same lines with the requests' bodies."""
+        self.answers: list[tuple[bytes, int]] = []
+        """The same lines with the bytes of the engine's answers."""
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
@@ -46,8 +50,10 @@ class Meddler:
                 if any(part in line for part in self.refuse):
                     return _reset(client)
                 self.passed.append(line)
+                self.bodies.append((line, request.partition(b"\r\n\r\n")[2]))
                 engine.sendall(request)
                 answer = _message(engine)
+                self.answers.append((line, len(answer)))
                 lost = {part for part in self.lose if part in line}
                 if lost:
                     self.lose -= lost

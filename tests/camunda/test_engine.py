@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from . import conftest, distribution, java
+from . import distribution, java, needs
 from .client import CamundaClient
 
 # The first test of a session may have to fetch 300 MB and start the engine.
@@ -53,13 +53,13 @@ def test_old_java_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("PATH", str(program.parent))
     monkeypatch.setattr(java, "_SEARCHED", ())
     assert java.find_java() is None
-    assert "needs Java 21" in str(conftest.missing())
+    assert "needs Java 21" in str(needs.missing())
     program.write_text("#!/bin/sh\necho 'openjdk version \"21.0.1\" 2023-10-17' >&2\n")
     assert java.find_java() == tmp_path
 
 
 def test_absent_maven_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conftest, "find_java", lambda: tmp_path)
+    monkeypatch.setattr(needs, "find_java", lambda: tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert "Maven" in str(conftest.missing())
+    assert "Maven" in str(needs.missing())

@@ -4,36 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from .client import CamundaClient
-from .engine import CamundaEngine
-from .fleet import Fleet
+from .fleet import Fleet, StartFleet
 from .waiting import wait_until
-
-StartFleet = Callable[..., Fleet]
 
 # The first test of a session may have to fetch 300 MB and start the engine.
 pytestmark = pytest.mark.timeout(900)
-
-
-@pytest.fixture
-def start_fleet(camunda_engine: CamundaEngine, name: str, tmp_path: Path) -> Iterator[StartFleet]:
-    """Starts a fleet for the process `name`; ends it after the test."""
-    fleets: list[Fleet] = []
-
-    def start(handlers: str, *options: str) -> Fleet:
-        fleet = Fleet(camunda_engine.url, name, tmp_path, *options)
-        fleets.append(fleet)
-        fleet.start(handlers)
-        return fleet
-
-    yield start
-    for fleet in fleets:
-        fleet.close()
 
 
 def test_every_instance_completes(camunda: CamundaClient, name: str, start_fleet: StartFleet) -> None:

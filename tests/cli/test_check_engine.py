@@ -132,6 +132,18 @@ def test_host_that_cannot_be_reached_is_explained(monkeypatch: pytest.MonkeyPatc
         silent.close()
 
 
+def test_port_of_grpc_is_named() -> None:
+    """What it sends first is a frame of HTTP/2."""
+    server = Canned(b"\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x05\x00\x00\x40\x00")
+    try:
+        finding = find(server.url)
+    finally:
+        server.close()
+    assert finding.fault is Fault.ENGINE
+    assert "does not speak HTTP as expected" in finding.sentence
+    assert "gRPC port" in finding.sentence
+
+
 def test_http_where_https_is_spoken_is_a_matter_of_tls(engine: Engine) -> None:
     finding = find(f"https://127.0.0.1:{engine.port}")
     assert finding.fault is Fault.ENGINE

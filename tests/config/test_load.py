@@ -50,6 +50,7 @@ def test_every_setting_can_be_given_in_the_environment() -> None:
         ("hard_time_limit",): ("40s", Duration(40)),
         ("stalled_timeout",): ("0", Duration(0)),
         ("stopped_timeout",): ("2m", Duration(120)),
+        ("look_every",): ("100ms", Duration(0.1)),
         ("poison_deaths",): ("5", 5),
         ("deaths_cost_retries",): ("true", True),
         ("recycle_jobs",): ("500", 500),

@@ -91,6 +91,28 @@ def test_setting_wins_over_the_usual_variables() -> None:
     assert settings_proxy(environ | {"JOBFLEET_ENGINE_PROXY": "none"}) is None
 
 
+@pytest.mark.parametrize(
+    ("more", "proxy"),
+    [
+        ({}, None),
+        ({"HTTPS_PROXY": "http://p:1"}, "http://p:1"),
+        ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": "login.test"}, None),
+        ({"HTTPS_PROXY": "http://p:1", "JOBFLEET_ENGINE_PROXY": "none"}, None),
+        ({"HTTPS_PROXY": "http://p:1", "JOBFLEET_ENGINE_PROXY": "http://o:2"}, "http://o:2"),
+        ({"JOBFLEET_ENGINE_PROXY": "http://o:2", "NO_PROXY": ".test"}, None),
+    ],
+)
+def test_tokens_are_fetched_through_the_same_proxy(more: dict[str, str], proxy: str | None) -> None:
+    environ = {
+        "JOBFLEET_ENGINE": "camunda+http://127.0.0.1:1",
+        "CAMUNDA_CLIENT_ID": "x",
+        "CAMUNDA_CLIENT_SECRET": "y",
+        "CAMUNDA_OAUTH_URL": "https://login.test/token",
+    }
+    found = load_settings({}, environ | more).token_proxy
+    assert (found.reveal() if found else None) == proxy
+
+
 def test_embedded_engine_is_reached_without_a_proxy() -> None:
     assert settings_proxy({"ALL_PROXY": "http://p:1"}) is None
 

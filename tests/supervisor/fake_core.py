@@ -90,6 +90,10 @@ class FakeCore:
         """Write it down, without the secret."""
         self.calls.append(("set_authorization", value is not None))
 
+    def set_grace(self, grace_ms: int) -> None:
+        """Write it down."""
+        self.calls.append(("set_grace", grace_ms))
+
     def stop_activation(self) -> None:
         """Write it down."""
         self.calls.append(("stop_activation",))

@@ -243,9 +243,10 @@ class PoolStory:
 
     def _revive(self) -> None:
         """A replacement that waits for its time comes now."""
-        for index in list(self.pool.crew._timers):
-            self.pool.crew._timers[index].cancel()
-            self.pool.crew._want(index)
+        vacancies = self.pool.crew._vacancies
+        for index, timer in list(vacancies._timers.items()):
+            timer.cancel()
+            vacancies.want(index)
         self._note()
         if self._worker().child is None:
             self.forked()
@@ -293,6 +294,9 @@ class FleetStory:
 
     def works(self) -> None:
         self.pool.crew_works()
+
+    def core_failed(self) -> None:
+        self.fleet.events._failed("it panicked")
 
     def term(self) -> None:
         self.fleet.request_stop("SIGTERM")

@@ -90,16 +90,6 @@ def test_log_says_how_a_worker_died_and_the_engine_reads_it_too(run_fleet: RunFl
     assert said in buried["message"]
 
 
-def test_job_of_a_killed_worker_is_done_by_another_one(run_fleet: RunFleet) -> None:
-    fleet = run_fleet(SLOW, "--processes", "2").wait_running()
-    fleet.push("slow", seconds=30)
-    first = started_in(fleet)
-    since = fleet.log_length
-    os.kill(first, signal.SIGKILL)
-    fleet.wait_for(died(first))
-    assert started_in(fleet, since) != first
-
-
 def test_killed_worker_is_replaced_and_the_restart_counted(run_fleet: RunFleet) -> None:
     fleet = run_fleet(SLOW, "--processes", "2").wait_running()
     with fleet.client() as client, client.stream("GET", "/v1/events") as events:
@@ -181,18 +171,6 @@ def test_orphans_that_the_supervisor_adopts_are_reaped(run_fleet: RunFleet) -> N
     fleet.push("daemon")
     orphan = int(fleet.wait_for_line("orphan")["message"].split()[1])
     assert wait_gone(orphan)
-
-
-def test_no_process_outlives_a_supervisor_that_is_killed(run_fleet: RunFleet) -> None:
-    fleet = run_fleet(SLOW, "--processes", "3").wait_running()
-    fleet.push("slow", seconds=600)
-    busy = started_in(fleet)
-    pool = fleet.status()["pools"][0]
-    pids = [pool["zygote_pid"], *(process["pid"] for process in pool["processes"])]
-    stopped = next(pid for pid in pids[1:] if pid != busy)
-    os.kill(stopped, signal.SIGSTOP)
-    fleet.signal(signal.SIGKILL)
-    assert all(wait_gone(pid) for pid in pids)
 
 
 def test_pool_whose_handlers_kill_every_worker_is_degraded_and_recovers(run_fleet: RunFleet, tmp_path: object) -> None:

@@ -9,7 +9,6 @@ import subprocess
 import time
 from collections.abc import Callable
 
-import psutil
 import pytest
 from jobfleet.supervisor.exits import ExitCode
 
@@ -20,13 +19,6 @@ RunFleet = Callable[..., RunningFleet]
 HANDLERS = """
     import os, time
     from jobfleet import Job, handler
-
-    @handler("slow", slots=4)
-    def slow(job: Job) -> dict:
-        print("started in", os.getpid(), flush=True)
-        time.sleep(float(job.variables.get("seconds", 0)))
-        print("finished in", os.getpid(), flush=True)
-        return {}
 
     @handler("stubborn")
     def stubborn(job: Job) -> dict:
@@ -72,48 +64,6 @@ def job(engine: object, job_type: str) -> dict[str, object]:
 def run_against(run_fleet: RunFleet, engine: object, *options: str) -> RunningFleet:
     url = f"camunda+http://127.0.0.1:{engine.port}"  # type: ignore[attr-defined]
     return run_fleet(HANDLERS, "--engine", url, *options).wait_running()
-
-
-def tree(fleet: RunningFleet) -> list[int]:
-    supervisor = psutil.Process(fleet.process.pid)
-    return [supervisor.pid, *(child.pid for child in supervisor.children(recursive=True))]
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_running_handler_finishes_before_the_fleet_leaves(
-    run_fleet: RunFleet, engine: object, number: signal.Signals
-) -> None:
-    fleet = run_against(run_fleet, engine, "--processes", "2")
-    push(engine, "slow", seconds=1)
-    fleet.wait_for_line("started in")
-    fleet.signal(number)
-    assert fleet.wait_exit() == ExitCode.OK
-    assert fleet.wait_for_line("finished in")
-    assert account(engine)["completed"] == 1
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_signal_to_every_process_of_the_tree_at_once_lets_the_handler_finish(
-    run_fleet: RunFleet, engine: object, number: signal.Signals
-) -> None:
-    fleet = run_against(run_fleet, engine, "--processes", "2")
-    push(engine, "slow", seconds=1)
-    fleet.wait_for_line("started in")
-    for pid in tree(fleet):
-        # An idle worker may have left by the time that its turn comes.
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, number)
-    assert fleet.wait_exit() == ExitCode.OK
-    assert account(engine)["completed"] == 1
-
-
-def test_interrupt_of_the_terminals_group_lets_the_handler_finish(run_fleet: RunFleet, engine: object) -> None:
-    fleet = run_against(run_fleet, engine, "--processes", "1")
-    push(engine, "slow", seconds=1)
-    fleet.wait_for_line("started in")
-    os.killpg(fleet.process.pid, signal.SIGINT)
-    assert fleet.wait_exit() == ExitCode.OK
-    assert account(engine)["completed"] == 1
 
 
 def test_handler_that_outlives_the_grace_period_is_killed_and_its_job_handed_back(
@@ -187,18 +137,3 @@ def test_signal_while_the_handlers_are_still_imported_ends_the_fleet(run_fleet: 
     started = time.monotonic()
     assert fleet.stop() == ExitCode.OK
     assert time.monotonic() - started < 60
-
-
-def test_polls_of_an_engine_that_does_not_notice_departed_clients_are_waited_for(run_fleet: RunFleet) -> None:
-    from jobfleet._core import LocalEngine
-
-    engine = LocalEngine(b'{"port": 0, "dialect": "8.6"}')
-    fleet = run_against(run_fleet, engine, "--processes", "1")
-    fleet.wait_for(lambda record: record.get("engine") == "up")
-    while fleet.status()["totals"]["held_polls"] < 2:
-        time.sleep(0.01)
-    assert fleet.stop() == ExitCode.OK
-    fleet.wait_for_line("waiting for 2 held polls, at most 3 s")
-    push(engine, "slow")
-    assert job(engine, "slow")["state"] == "waiting"
-    engine.stop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -33,7 +34,7 @@ def ear() -> tuple[TalkingCore, Stage, CoreEvents, list[str]]:
     stage.core = core = TalkingCore()
     drained: list[str] = []
     around = msgspec.structs.replace(stage.around, core=core)
-    return core, stage, CoreEvents(around, [], lambda: drained.append("drained")), drained
+    return core, stage, CoreEvents(around, [], partial(drained.append, "drained"), drained.append), drained
 
 
 def test_flood_of_records_does_not_delay_what_else_the_core_tells() -> None:
@@ -102,6 +103,19 @@ def test_change_of_the_engine_is_told_and_remembered() -> None:
         events.take()
         assert events.engine_state == "down"
         assert stage.log.lines == ["warning fleet connection refused"]
+        stage.close()
+
+    asyncio.run(run())
+
+
+def test_defects_of_the_core_are_told_and_its_end_ends_the_fleet() -> None:
+    async def run() -> None:
+        core, stage, events, ended = ear()
+        core.tell("task_failed", task="poller of mail", message="it panicked; another one takes its place")
+        core.tell("core_failed", message="it panicked at x.rs:1: no")
+        events.take()
+        assert "the poller of mail has failed: it panicked; another one" in stage.log.lines[0]
+        assert ended == ["it panicked at x.rs:1: no"]
         stage.close()
 
     asyncio.run(run())

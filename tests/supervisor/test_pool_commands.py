@@ -25,6 +25,18 @@ SAYS = """
         time.sleep(float(job.variables.get("seconds", 0)))
         print("{kind} done", flush=True)
 """
+WAITS = (
+    SAYS.format(kind="mail")
+    + """
+    from jobfleet import on_start
+
+    @on_start
+    def connect() -> None:
+        print("a worker waits", flush=True)
+        while not os.path.exists("go"):
+            time.sleep(0.01)
+"""
+)
 TWO_POOLS = """
     processes = 1
     [pools.mail]
@@ -186,6 +198,36 @@ def test_restart_of_a_pool_that_no_longer_loads_says_so_and_keeps_it(fleet: Runn
     assert "mail.py:1" in failed.stderr
     fleet.push("mail")
     until_account(fleet, completed=1)
+
+
+def test_commands_beside_a_reload_count_for_both_generations_and_what_is_asked_for_meanwhile_comes_next(
+    fleet: RunningFleet, tmp_path: Path
+) -> None:
+    fleet.write(WAITS, "mail.py")
+    assert fleet.post("/v1/pools/mail/restart")[0] == 202
+    fleet.wait_for_line("a worker waits")
+    assert fleet.post("/v1/pools/mail/scale", {"processes": 2})[0] == 200
+    until_pool(fleet, "mail", ready(2), "two workers of the old generation")
+    assert fleet.post("/v1/pools/mail/pause")[1]["state"] == "paused"
+    assert fleet.post("/v1/pools/default/restart")[0] == 202
+    for name in ("mail", "default"):
+        code, refused = fleet.post(f"/v1/pools/{name}/drain")
+        assert (code, f"pool {name} is being reloaded; drain it when" in refused["error"]) == (409, True)
+    # A third and a fourth one are one with the second.
+    fleet.signal(signal.SIGHUP)
+    assert fleet.post("/v1/reload")[0] == 202
+    assert pool(fleet, "mail")["generation"] == 1
+    (tmp_path / "go").touch()
+    fleet.wait_for_line("mail (generation 3)")
+    until_pool(fleet, "mail", ready(2), "two workers of the last generation")
+    assert (pool(fleet, "mail")["state"], pool(fleet, "default")["generation"]) == ("paused", 2)
+    fleet.push("mail", count=3)
+    fleet.push("say", count=2)
+    until_account(fleet, completed=2, waiting=3, in_flight=0)
+    fleet.post("/v1/pools/mail/resume")
+    account = until_account(fleet, completed=5)
+    assert (account["failed"], account["handed_back"]) == (0, 0)
+    assert fleet.reload()["pools"] == {"default": 3, "mail": 4}
 
 
 def test_drain_without_a_pool_ends_the_fleet_and_waits_for_it(fleet: RunningFleet) -> None:

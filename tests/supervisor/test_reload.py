@@ -75,28 +75,6 @@ def alone(fleet: RunningFleet) -> Json:
     return wait_until(look, "the old generation has left", DEADLINE_S)
 
 
-def test_new_handlers_take_over_and_the_running_job_finishes_in_the_old_process(run_fleet: RunFleet) -> None:
-    fleet = run_fleet(ONE, "--processes", "2").wait_running()
-    before = set(fleet.worker_pids())
-    fleet.push("say", seconds=1)
-    old = int(fleet.wait_for_line("one in")["message"].split()[-1])
-    fleet.write(TWO)
-    outcome = fleet.reload()
-    assert (outcome["state"], outcome["pools"]) == ("done", {"default": 2})
-    # None of the new ones was still to come when the old ones were told to leave.
-    assert len(set(fleet.worker_pids()) - before) == 2
-    fleet.push("say")
-    new = int(fleet.wait_for_line("two in")["message"].split()[-1])
-    fleet.wait_for_line("one done")
-    assert old in before
-    assert new not in before
-    status = alone(fleet)
-    assert status["pools"][0]["generation"] == 2
-    assert not before & {process["pid"] for process in status["pools"][0]["processes"]}
-    account = settled(fleet)
-    assert (account["completed"], account["handed_back"], account["failed"]) == (2, 0, 0)
-
-
 def test_fleet_is_not_switched_over_before_the_last_worker_is_ready(run_fleet: RunFleet, tmp_path: Path) -> None:
     fleet = run_fleet(ONE, "--processes", "2").wait_running()
     fleet.write(

@@ -115,6 +115,10 @@ FLEETS = [
     ("works term drained", _F.STOPPED, _R.DRAINED),
     ("works term grace_over", _F.STOPPED, _R.GRACE_OVER),
     ("works term term_again", _F.STOPPED, _R.SECOND_SIGNAL),
+    ("core_failed", _F.STOPPED, _R.CORE_FAILED),
+    ("works core_failed", _F.STOPPED, _R.CORE_FAILED),
+    ("works term core_failed", _F.STOPPED, _R.CORE_FAILED),
+    ("works term drained core_failed", _F.STOPPED, _R.DRAINED),
 ]
 
 

@@ -38,8 +38,8 @@ def run_fleet(tmp_path: Path, engine: Engine) -> Iterator[StartFleet]:
 
 @pytest.fixture(scope="module")
 def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    """One fleet for all tests of a module: its `HANDLERS`, run with its `OPTIONS`."""
-    engine = Engine()
+    """One fleet for all tests of a module: its `HANDLERS`, run with its `OPTIONS` on an engine of its `DIALECT`."""
+    engine = Engine(dialect=getattr(request.module, "DIALECT", "8.10"))
     folder = tmp_path_factory.mktemp("fleet")
     fleet = Fleet(folder, request.module.HANDLERS, engine, *request.module.OPTIONS)
     try:

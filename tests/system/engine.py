@@ -55,6 +55,10 @@ class Engine:
         """Change settings of the engine."""
         self._client.post("/local/settings", json=settings).raise_for_status()
 
+    def fault(self, **fault: object) -> None:
+        """Have one fault, and no other, from now on."""
+        self._client.post("/local/faults", json={"faults": [fault]}).raise_for_status()
+
     def job(self, key: str) -> Json:
         """What the engine knows of one job."""
         return dict(self._client.get(f"/local/jobs/{key}").raise_for_status().json())
@@ -82,6 +86,45 @@ class Engine:
         return self.wait_account(
             lambda account: account["waiting"] + account["in_flight"] == 0, "every job has come to its end"
         )
+
+    def wait_failed(self, key: str) -> Json:
+        """The job, once a handler's failure of it has been accepted."""
+
+        def look() -> Json | None:
+            job = self.job(key)
+            return job if job["message"] and job["state"] != "activated" else None
+
+        return wait_until(look, f"job {key} has failed", DEADLINE_S)
+
+    def command(self, key: str, verb: str, **members: object) -> None:
+        """Do something to a job as some other client of the engine; it has to be accepted."""
+        self._client.post(f"/v2/jobs/{key}/{verb}", json=members).raise_for_status()
+
+    def inject(self, *faults: Json) -> None:
+        """Have these faults, and no others, from now on."""
+        self._client.post("/local/faults", json={"faults": faults, "seed": 1}).raise_for_status()
+
+    def faults(self) -> list[Json]:
+        """The faults in force: how many requests each has seen, and in how many it was `fired`."""
+        return list(self._client.get("/local/faults").raise_for_status().json()["faults"])
+
+    def clear_faults(self) -> list[Json]:
+        """Have none any more; what they were."""
+        before = self.faults()
+        self._client.delete("/local/faults").raise_for_status()
+        return before
+
+    def now_ms(self) -> int:
+        """The engine's clock, which deadlines are of."""
+        return int(self._client.get("/local/clock").raise_for_status().json()["now"])
+
+    def advance(self, ms: int) -> None:
+        """Put the engine's clock forward."""
+        self._client.post("/local/clock", json={"advance_ms": ms}).raise_for_status()
+
+    def polls(self) -> Json:
+        """How many polls are held, and how many of them for clients that have departed."""
+        return dict(self._client.get("/local/polls").raise_for_status().json())
 
     def account(self) -> Json:
         """`GET /account`."""

@@ -6,15 +6,17 @@ import contextlib
 import socket
 import struct
 import threading
+from collections.abc import Callable
 
 PAGE = b"<html><body>502 Bad Gateway, please sign in</body></html>"
 
 
 class Proxy:
-    """A proxy on a loopback port that it keeps for its whole life."""
+    """A proxy on a loopback port that it keeps for its whole life. `alter` may change what the engine answers."""
 
-    def __init__(self, target: int) -> None:
+    def __init__(self, target: int, alter: Callable[[bytes], bytes] | None = None) -> None:
         self._target = target
+        self._alter = alter or bytes
         self._page: bytes | None = None
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
@@ -86,8 +88,8 @@ class Proxy:
         if len(ends) == 1:
             threading.Thread(target=self._answer, args=(client, self._page), daemon=True).start()
             return
-        for source, sink in (ends, ends[::-1]):
-            threading.Thread(target=_pump, args=(source, sink), daemon=True).start()
+        for source, sink, alter in ((*ends, bytes), (*ends[::-1], self._alter)):
+            threading.Thread(target=_pump, args=(source, sink, alter), daemon=True).start()
 
     def _answer(self, client: socket.socket, page: bytes) -> None:
         with contextlib.suppress(OSError), client.makefile("rb") as requests:
@@ -102,9 +104,9 @@ class Proxy:
                 client.sendall(page)
 
 
-def _pump(source: socket.socket, sink: socket.socket) -> None:
+def _pump(source: socket.socket, sink: socket.socket, alter: Callable[[bytes], bytes]) -> None:
     with contextlib.suppress(OSError):
         while data := source.recv(1 << 16):
-            sink.sendall(data)
+            sink.sendall(alter(data))
     with contextlib.suppress(OSError):
         sink.shutdown(socket.SHUT_WR)

@@ -6,14 +6,16 @@ import os
 import signal
 from pathlib import Path
 
+from jobfleet.supervisor.lifecycle import Reason
+
 from tests.camunda.waiting import wait_until
-from tests.supervisor.running import DEADLINE_S, wait_gone
+from tests.supervisor.running import DEADLINE_S
 
 from .conftest import StartFleet
 from .engine import Engine
 
 HANDLERS = """
-    import ctypes, os, time
+    import os, time
     from pathlib import Path
     from jobfleet import Job, handler
 
@@ -22,23 +24,18 @@ HANDLERS = """
         while not Path("open").exists():
             time.sleep(0.01)
 
-    @handler("wait", lease="2s")
+    @handler("wait")
     def wait(job: Job) -> dict:
         gate(job)
         return {"pid": os.getpid(), "retries": job.retries}
 
-    @handler("waits-in-threads", lease="2s", slots=4)
-    def waits_in_threads(job: Job) -> dict:
-        gate(job)
-        return {"pid": os.getpid()}
-
-    @handler("holds-gil", lease="2s")
-    def holds_gil(job: Job) -> dict:
-        if Path("open").exists():
+    @handler("kills-once")
+    def kills_once(job: Job) -> dict:
+        try:
+            Path(f"tried-{job.key}").touch(exist_ok=False)
+        except FileExistsError:
             return {}
-        Path(f"gil-{os.getpid()}").touch()
-        # A foreign function that never lets go of the interpreter.
-        ctypes.PyDLL(None).sleep(600)
+        os._exit(9)
 """
 
 
@@ -49,30 +46,6 @@ def started(folder: Path, how: str) -> list[int]:
         return [int(path.name.rpartition("-")[2]) for path in folder.glob(f"{how}-*")]
 
     return wait_until(look, f"a job runs {how}", DEADLINE_S)
-
-
-def test_running_job_of_a_killed_worker_is_handed_back_and_done_by_another(
-    run_fleet: StartFleet, engine: Engine
-) -> None:
-    fleet = run_fleet(HANDLERS, "--processes", "2").wait_running()
-    (key,) = engine.push("wait", how="first")
-    (victim,) = started(fleet.folder, "first")
-    threaded = engine.push("waits-in-threads", 3, how="thread")
-    started(fleet.folder, "thread")
-    fleet.kill_worker(victim)
-    buried = fleet.wait_for(lambda record: key in (record.get("keys") or []))
-    assert "killed by signal 9 (SIGKILL)" in buried["message"]
-    (fleet.folder / "open").touch()
-    job = engine.wait_job(key, "completed")
-    assert job["variables"]["pid"] != victim
-    assert job["variables"]["retries"] == 3
-    assert job["activations"] == 2
-    for other in threaded:
-        engine.wait_job(other, "completed")
-    fleet.wait_ready(2)
-    assert fleet.status()["pools"][0]["restarts"] == 1
-    assert engine.check()["failed"] == engine.check()["handed_back"]
-    assert fleet.stop() == 0
 
 
 def test_workers_survive_their_zygote_and_a_dead_one_is_replaced_by_the_next_zygote(
@@ -96,24 +69,17 @@ def test_workers_survive_their_zygote_and_a_dead_one_is_replaced_by_the_next_zyg
     assert fleet.stop() == 0
 
 
-def test_nothing_outlives_a_killed_supervisor_and_its_jobs_come_back(run_fleet: StartFleet, engine: Engine) -> None:
-    fleet = run_fleet(HANDLERS, "--processes", "4", "--name", "first").wait_running()
-    keys = engine.push("wait", how="first") + engine.push("wait", how="stopped") + engine.push("holds-gil")
-    started(fleet.folder, "first")
-    started(fleet.folder, "gil")
-    (stopped,) = started(fleet.folder, "stopped")
-    os.kill(stopped, signal.SIGSTOP)
-    tree = fleet.tree()
-    assert len(tree) == 6
-    fleet.signal(signal.SIGKILL)
-    fleet.wait_exit()
-    assert [pid for pid in tree[1:] if not wait_gone(pid)] == []
-    (fleet.folder / "open").touch()
-    second = run_fleet(HANDLERS, "--processes", "2", "--name", "second").wait_running()
+def test_pool_whose_workers_die_while_they_work_is_degraded_and_says_why(run_fleet: StartFleet, engine: Engine) -> None:
+    fleet = run_fleet(HANDLERS, "--processes", "1").wait_running()
+    # No job is there at two deaths, so that none of them is to blame.
+    keys = engine.push("kills-once", 5)
+    assert Reason.DIES_WORKING.value in fleet.wait_for_line("the pool is degraded")["message"]
+    (pool,) = fleet.status()["pools"]
+    assert (pool["state"], pool["restarts"]) == ("degraded", 5)
+    assert fleet.readiness()[0] == 503
     for key in keys:
-        job = engine.wait_job(key, "completed")
-        assert (job["retries"], job["activations"]) == (3, 2)
-    assert second.stop() == 0
+        assert engine.wait_job(key, "completed")["retries"] == 3
+    assert fleet.stop() == 0
 
 
 def test_no_descriptor_is_left_open_by_50_dead_workers(run_fleet: StartFleet, engine: Engine) -> None:

@@ -126,16 +126,6 @@ def test_job_of_4_mb_is_done(shared: Fleet) -> None:
     assert shared.engine.wait_job(key, "completed")["variables"]["length"] == 4_000_000
 
 
-def test_result_that_is_too_large_for_the_engine_fails_the_job_with_the_engines_words(shared: Fleet) -> None:
-    (key,) = shared.engine.push("echo", text="", answer=4_000_000)
-    job = shared.engine.wait_job(key, "incident")
-    assert "the engine refused the handler's completion" in job["message"]
-    assert "EXCEEDED_BATCH_RECORD_SIZE" in job["message"]
-    assert job["activations"] == 1
-    rejected = shared.wait_for(lambda record: record.get("key") == key and record["level"] == "warning")
-    assert "the engine rejects an outcome" in rejected["message"]
-
-
 def test_result_that_no_frame_holds_fails_the_job(shared: Fleet) -> None:
     before = pid_of(shared)
     (key,) = shared.engine.push("echo", text="", answer=65 << 20)

@@ -1,4 +1,4 @@
-"""A fleet with few descriptors, and one whose output nobody reads."""
+"""Fleets that lack descriptors, memory, room on the disk or a clock that can be relied on."""
 
 from __future__ import annotations
 
@@ -6,14 +6,22 @@ import os
 import re
 import signal
 import socket
+import subprocess
+import sys
+import textwrap
 from contextlib import ExitStack
+from datetime import date
 from pathlib import Path
+
+import pytest
+from jobfleet.supervisor.exits import ExitCode
 
 from tests.camunda.waiting import wait_until
 from tests.supervisor.running import DEADLINE_S
 
 from .conftest import StartFleet
 from .engine import Engine
+from .jumping_clock import JumpingClock
 
 FLOOD = """
     import os, sys
@@ -116,6 +124,20 @@ NO_MEMORY = """
 """
 
 
+CLOCK = """
+    import os, time
+    from datetime import date
+    from jobfleet import Job, handler
+
+    @handler("tells-the-time", lease="1s")
+    def tells_the_time(job: Job) -> dict:
+        while job.variables.get("wait") and not os.path.exists("open"):
+            time.sleep(0.005)
+        job.log.info("so late")
+        return {"date": str(date.fromtimestamp(time.time()))}
+"""
+
+
 def test_fleet_that_has_no_memory_for_forks_says_so_and_recovers(run_fleet: StartFleet, engine: Engine) -> None:
     fleet = run_fleet(NO_MEMORY, "--processes", "2").wait_running()
     victim = fleet.wait_ready(2)[0]["pid"]
@@ -128,6 +150,70 @@ def test_fleet_that_has_no_memory_for_forks_says_so_and_recovers(run_fleet: Star
     assert engine.wait_settled()["completed"] == 300
     (fleet.folder / "no-memory").unlink()
     fleet.wait_ready(2)
+    assert fleet.stop() == 0
+
+
+def test_fleet_whose_socket_finds_no_room_on_the_disk_says_so(tmp_path: Path, engine: Engine) -> None:
+    full = tmp_path / "full"
+    full.mkdir()
+    (tmp_path / "handlers.py").write_text(textwrap.dedent(FLOOD))
+    # The one inode is that of the folder itself.
+    mount = f'mount -t tmpfs -o size=4k,nr_inodes=1 none {full} || exit 99; exec "$@"'
+    command = [sys.executable, "-m", "jobfleet", "run", "handlers.py", "--engine", engine.address]
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", mount, "sh", *command, "--socket", str(full / "socket")],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+        check=False,
+    )
+    if done.returncode == 99 or "unshare failed" in done.stderr:
+        pytest.skip("this user may not mount a file system")
+    assert done.returncode == ExitCode.FAILED
+    (said,) = done.stderr.splitlines()
+    assert f"{full}/socket" in said
+    assert "No space left on device" in said
+
+
+def test_clock_that_jumps_by_days_costs_no_job_and_no_process(
+    run_fleet: StartFleet, engine: Engine, tmp_path: Path
+) -> None:
+    clock = JumpingClock(tmp_path)
+    fleet = run_fleet(CLOCK, "--processes", "2", environ=clock.environ).wait_running()
+    before = {process["pid"] for process in fleet.wait_ready(2)}
+    (running,) = engine.push("tells-the-time", wait=True)
+    fleet.wait_status(lambda status: status["totals"]["running"] == 1, "one job runs")
+    dates = []
+    for days in (0, 3, -3):
+        clock.jump(days * 86_400)
+        for key in engine.push("tells-the-time", 50):
+            job = engine.wait_job(key, "completed")
+            assert job["activations"] == 1
+        dates.append(date.fromisoformat(job["variables"]["date"]))
+    assert dates[2] < dates[0] < dates[1]
+    fleet.wait_for(lambda record: record["ts"][:10] == str(dates[2]))
+    (fleet.folder / "open").touch()
+    assert engine.wait_job(running, "completed")["activations"] == 1
+    assert {process["pid"] for process in fleet.wait_ready(2)} == before
+    assert engine.check()["handed_back"] == 0
+    assert fleet.stop() == 0
+
+
+def test_engine_whose_clock_jumps_is_worked_for_as_before(run_fleet: StartFleet, engine: Engine) -> None:
+    fleet = run_fleet(CLOCK, "--processes", "2").wait_running()
+    for _ in range(3):
+        keys = engine.push("tells-the-time", 50)
+        assert [engine.wait_job(key, "completed")["activations"] for key in keys] == [1] * 50
+        fleet.wait_status(lambda status: status["totals"]["in_flight"] == 0, "nothing is in flight")
+        engine.advance(3_600_000)
+    (running,) = engine.push("tells-the-time", wait=True)
+    ends = {engine.job(running)["until"]}
+    while len(ends) < 4:
+        ends.add(engine.job(running)["until"])
+    (fleet.folder / "open").touch()
+    assert engine.wait_job(running, "completed")["activations"] == 1
+    assert engine.check()["handed_back"] == 0
     assert fleet.stop() == 0
 
 

@@ -14,7 +14,7 @@ from .conftest import StartFleet
 from .engine import Engine
 from .fleet import jobfleet
 from .pki import Pki
-from .tunnel import CREDENTIALS, Tunnel
+from .proxies import CREDENTIALS, Tunnel
 
 NOOP = """
     from jobfleet import handler

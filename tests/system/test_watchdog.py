@@ -56,13 +56,16 @@ GIL = """
         work = threading.Thread(target=hashlib.pbkdf2_hmac, args=("sha256", b"", b"", 500_000_000), daemon=True)
         work.start()
         while not os.path.exists("open"):
-            ctypes.PyDLL(None).sleep(4)
+            ctypes.PyDLL(None).usleep(900_000)
         return {}
 
     @handler("noop", slots=4)
     def noop(job: Job) -> dict:
         return {}
 """
+
+
+OFTEN = {"JOBFLEET_LOOK_EVERY": "100ms"}
 
 
 def started(fleet: Fleet, key: str) -> int:
@@ -82,7 +85,7 @@ def liveness(status: Json, pid: int) -> str | None:
 
 
 def test_stopped_process_is_told_gets_no_jobs_and_goes_on_after_sigcont(run_fleet: StartFleet, engine: Engine) -> None:
-    fleet = run_fleet(HANDLERS, "--processes", "2").wait_running()
+    fleet = run_fleet(HANDLERS, "--processes", "2", environ=OFTEN).wait_running()
     (key,) = engine.push("waits")
     pid = started(fleet, key)
     os.kill(pid, signal.SIGSTOP)
@@ -102,22 +105,26 @@ def test_stopped_process_is_told_gets_no_jobs_and_goes_on_after_sigcont(run_flee
 def test_stopped_process_is_killed_after_its_deadline_and_its_job_is_no_suspect(
     run_fleet: StartFleet, engine: Engine
 ) -> None:
-    fleet = run_fleet(HANDLERS, "--processes", "2", environ={"JOBFLEET_STOPPED_TIMEOUT": "500ms"}).wait_running()
+    fleet = run_fleet(
+        HANDLERS, "--processes", "2", environ=OFTEN | {"JOBFLEET_STOPPED_TIMEOUT": "500ms"}
+    ).wait_running()
     (key,) = engine.push("waits")
     pid = started(fleet, key)
     os.kill(pid, signal.SIGSTOP)
     assert "is killed: it was stopped for" in fleet.wait_for_line("is killed: it was stopped")["message"]
     buried = fleet.wait_for(lambda record: key in (record.get("keys") or []))
     assert "it was stopped for" in buried["message"]
+    assert fleet.status()["poison"]["suspects"] == 0
     Path(fleet.folder / "open").touch()
     job = engine.wait_job(key, "completed")
     assert (job["activations"], job["retries"]) == (2, 3)
-    assert fleet.status()["poison"]["suspects"] == 0
     assert fleet.stop() == 0
 
 
 def test_busy_process_is_told_from_one_that_hangs_and_that_one_is_ended(run_fleet: StartFleet, engine: Engine) -> None:
-    fleet = run_fleet(HANDLERS, "--processes", "2", environ={"JOBFLEET_STALLED_TIMEOUT": "800ms"}).wait_running()
+    fleet = run_fleet(
+        HANDLERS, "--processes", "2", environ=OFTEN | {"JOBFLEET_STALLED_TIMEOUT": "400ms"}
+    ).wait_running()
     (busy,) = engine.push("computes")
     pid = started(fleet, busy)
     (key,) = engine.push("hangs", retries=1)
@@ -135,7 +142,7 @@ def test_busy_process_is_told_from_one_that_hangs_and_that_one_is_ended(run_flee
 def test_handler_that_holds_the_interpreter_is_told_while_others_wait_for_it(
     run_fleet: StartFleet, engine: Engine
 ) -> None:
-    fleet = run_fleet(GIL, "--processes", "1", environ={"JOBFLEET_STALLED_TIMEOUT": "0"}).wait_running()
+    fleet = run_fleet(GIL, "--processes", "1", environ=OFTEN | {"JOBFLEET_STALLED_TIMEOUT": "0"}).wait_running()
     (key,) = engine.push("holds-gil")
     pid = started(fleet, key)
 

@@ -1,24 +1,12 @@
 """The core's end of one link, in Python: enough to give jobs to a worker and read what it answers."""
 
-import fcntl
 import json
-import mmap
-import os
-import socket
 import struct
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-DEADLINE_S = 20.0
-"""Guards against hanging; nothing here takes that long."""
-
-_HEAD = struct.Struct("<IB")
-_JOB = struct.Struct("<HHQ")
-_OUTCOME = struct.Struct("<HHQQ")
-_MAGIC = int.from_bytes(b"jobfleet", "little")
-_LINE_BYTES = 64
+from .raw_core import Frame, Lanes, RawCore, cancel, job, limit
 
 
 @dataclass(frozen=True)
@@ -51,12 +39,11 @@ class Log:
 class CoreEnd:
     """Numbers jobs, sends them, and collects outcomes and records."""
 
-    def __init__(self, lanes: list[tuple[str, int]]) -> None:
-        self._socket, worker = socket.socketpair()
-        self.link_fd = worker.detach()
-        self.recorder_fd = _recorder(lanes)
+    def __init__(self, lanes: Lanes) -> None:
+        self._raw = RawCore(lanes)
+        self.link_fd = self._raw.link_fd
+        self.recorder_fd = self._raw.recorder_fd
         self._numbers = [0] * len(lanes)
-        self._unread = bytearray()
         self.ready = False
         self.start_failed: str | None = None
         self.outcomes: dict[tuple[int, int], Outcome] = {}
@@ -68,24 +55,24 @@ class CoreEnd:
         self._numbers[lane] += 1
         number = self._numbers[lane]
         body = json.dumps(usual_job() | members).encode() if raw is None else raw
-        self._send(1, _JOB.pack(lane, type_index, number) + body)
+        self._raw.socket.sendall(job(number, body, lane, type_index))
         return lane, number
 
     def cancel(self, job: tuple[int, int], reason: str) -> None:
         """Say that the outcome of `job` is no longer wanted."""
-        self._send(3, struct.pack("<HQ", *job) + reason.encode())
+        self._raw.socket.sendall(cancel(job[1], reason, job[0]))
 
     def limit(self, job: tuple[int, int], limit_ms: int) -> None:
         """Say that the time of the handler of `job` is over."""
-        self._send(4, struct.pack("<HQQ", *job, limit_ms))
+        self._raw.socket.sendall(limit(job[1], limit_ms, job[0]))
 
     def drain(self) -> None:
         """Say that nothing more comes."""
-        self._send(2, b"")
+        self._raw.drain()
 
     def hang_up(self) -> None:
         """Close the link, as a core that is gone."""
-        self._socket.close()
+        self._raw.close()
 
     def outcome(self, job: tuple[int, int]) -> Outcome:
         """Wait for the outcome of `job`."""
@@ -99,50 +86,30 @@ class CoreEnd:
 
     def wait(self, until: Callable[[], bool]) -> None:
         """Read frames until the condition holds."""
-        deadline = time.monotonic() + DEADLINE_S
         while not until():
-            self._read(deadline)
+            if self.closed:
+                raise AssertionError(f"the link is closed; outcomes {self.outcomes}, start failed: {self.start_failed}")
+            try:
+                self._take(self._raw.receive())
+            except (EOFError, ConnectionError):
+                self.closed = True
 
     def wait_closed(self) -> None:
         """Read until the worker's last descriptor of the link is closed."""
         self.wait(lambda: self.closed)
 
-    def _read(self, deadline: float) -> None:
-        if self.closed:
-            raise AssertionError(f"the link is closed; outcomes {self.outcomes}, start failed: {self.start_failed}")
-        self._socket.settimeout(max(0.001, deadline - time.monotonic()))
-        try:
-            data = self._socket.recv(1 << 20)
-        except ConnectionError:
-            data = b""
-        self.closed = not data
-        self._unread += data
-        while len(self._unread) >= _HEAD.size:
-            length, kind = _HEAD.unpack_from(self._unread)
-            if len(self._unread) < 4 + length:
-                return
-            payload = bytes(self._unread[_HEAD.size : 4 + length])
-            del self._unread[: 4 + length]
-            self._take(kind, payload)
-
-    def _take(self, kind: int, payload: bytes) -> None:
-        if kind == 16:
+    def _take(self, frame: Frame) -> None:
+        if frame.kind == "ready":
             self.ready = True
-        elif kind == 17:
-            self.start_failed = payload.decode()
-        elif kind == 18:
-            outcome = _outcome(payload)
+        elif frame.kind == "start_failed":
+            self.start_failed = frame.payload.decode()
+        elif frame.kind == "outcome":
+            outcome = _outcome(frame)
             assert (outcome.lane, outcome.number) not in self.outcomes, "settled twice"
             self.outcomes[outcome.lane, outcome.number] = outcome
-        elif kind == 19:
-            level, lane, number = struct.unpack_from("<BHQ", payload)
-            self.logs.append(Log(level, lane, number, json.loads(payload[11:])))
-        else:
-            assert kind == 20, f"unknown frame {kind}"
-
-    def _send(self, kind: int, payload: bytes) -> None:
-        self._socket.settimeout(DEADLINE_S)
-        self._socket.sendall(_HEAD.pack(len(payload) + 1, kind) + payload)
+        elif frame.kind == "log":
+            level, lane, number = struct.unpack_from("<BHQ", frame.payload)
+            self.logs.append(Log(level, lane, number, json.loads(frame.payload[11:])))
 
 
 def usual_job() -> dict[str, Any]:
@@ -163,21 +130,6 @@ def usual_job() -> dict[str, Any]:
         "variables": {"x": 1},
         "tenantId": "<default>",
     }
-
-
-def _recorder(lanes: list[tuple[str, int]]) -> int:
-    """A flight recorder's sealed file."""
-    slots = sum(count for _, count in lanes)
-    size = (2 + len(lanes) + slots) * _LINE_BYTES
-    descriptor = os.memfd_create("recorder", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    os.ftruncate(descriptor, size)
-    with mmap.mmap(descriptor, size) as memory:
-        memory[:32] = struct.pack("<4Q", _MAGIC, 1, len(lanes), slots)
-        for lane in range(len(lanes)):
-            place = (2 + lane) * _LINE_BYTES
-            memory[place : place + 8] = struct.pack("<Q", 1)
-    fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
-    return descriptor
 
 
 class _Members:
@@ -207,9 +159,9 @@ class _Members:
         return read() if self.number("<B") else None
 
 
-def _outcome(payload: bytes) -> Outcome:
-    lane, slot, number, _ = _OUTCOME.unpack_from(payload)
-    members = _Members(payload[_OUTCOME.size :])
+def _outcome(frame: Frame) -> Outcome:
+    lane, slot = struct.unpack_from("<HH", frame.payload)
+    members = _Members(frame.outcome)
     kind = ("complete", "fail", "error", "hand_back")[members.number("<B")]
     found: dict[str, Any] = {}
     if kind == "complete":
@@ -233,4 +185,4 @@ def _outcome(payload: bytes) -> Outcome:
         }
     else:
         found = {"message": members.text(), "backoff_ms": members.number("<Q")}
-    return Outcome(lane, slot, number, kind, **found)
+    return Outcome(lane, slot, frame.number, kind, **found)

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .core_end import DEADLINE_S, CoreEnd
+from .core_end import CoreEnd
+from .raw_core import GUARD_S
 
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -82,7 +83,7 @@ class Zygote:
     def __init__(self, folder: Path, **environment: str) -> None:
         ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.control = ours
-        self.control.settimeout(DEADLINE_S)
+        self.control.settimeout(GUARD_S)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "jobfleet.worker.zygote", "--control-fd", str(its.fileno())],
             pass_fds=[its.fileno()],
@@ -141,7 +142,7 @@ class Zygote:
         for worker in self.workers:
             worker.close()
         try:
-            self.process.wait(DEADLINE_S)
+            self.process.wait(GUARD_S)
         finally:
             self.process.kill()
             self.process.wait()
@@ -149,7 +150,7 @@ class Zygote:
 
 def wait_for(condition: Callable[[], bool], what: str) -> None:
     """Look until `condition` holds; for facts that nothing announces."""
-    deadline = time.monotonic() + DEADLINE_S
+    deadline = time.monotonic() + GUARD_S
     while not condition():
         assert time.monotonic() < deadline, f"waited in vain for {what}"
         time.sleep(0.002)

@@ -48,7 +48,7 @@ class RawCore:
         self.link_fd = worker.detach()
         self.recorder_fd = _recorder(lanes)
         self.memory = os.dup(self.recorder_fd)
-        self._unread = b""
+        self._unread = bytearray()
 
     def open_link(self) -> Link:
         """The worker's end, started."""
@@ -63,12 +63,13 @@ class RawCore:
     def receive(self) -> Frame:
         """The next frame. Raises `EOFError` at the end of the link and `TimeoutError` when nothing comes."""
         while len(self._unread) < 4 or len(self._unread) < 4 + self._length():
-            data = self.socket.recv(1 << 16)
+            data = self.socket.recv(1 << 20)
             if not data:
                 raise EOFError
             self._unread += data
         end = 4 + self._length()
-        found, self._unread = self._unread[4:end], self._unread[end:]
+        found = bytes(self._unread[4:end])
+        del self._unread[:end]
         return Frame(_KINDS[found[0]], found[1:])
 
     def close(self) -> None:
@@ -103,7 +104,13 @@ def cancel(number: int, reason: str, lane: int = 0) -> bytes:
     return frame(3, struct.pack("<HQ", lane, number) + reason.encode())
 
 
+def limit(number: int, limit_ms: int, lane: int = 0) -> bytes:
+    """The frame that says that a job's time is over."""
+    return frame(4, struct.pack("<HQQ", lane, number, limit_ms))
+
+
 def _recorder(lanes: Lanes) -> int:
+    """A flight recorder's sealed file."""
     slots = sum(count for _, count in lanes)
     fd = os.memfd_create("recorder", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     os.ftruncate(fd, 64 * (2 + len(lanes) + slots))

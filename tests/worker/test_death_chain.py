@@ -11,7 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from .fleet import DEADLINE_S, Worker, Zygote, wait_for
+from .fleet import Worker, Zygote, wait_for
+from .raw_core import GUARD_S
 
 HANDLERS = """
 import ctypes
@@ -71,7 +72,7 @@ def fleet(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Fleet]:
             victim.kill()
         except psutil.NoSuchProcess:
             continue
-    process.communicate(timeout=DEADLINE_S)
+    process.communicate(timeout=GUARD_S)
 
 
 def gone(process: psutil.Process) -> bool:
@@ -110,7 +111,7 @@ def test_worker_is_a_child_of_the_supervisor_and_outlives_its_zygote(zygote: Zyg
     worker: Worker = zygote.fork().wait_ready()
     assert psutil.Process(worker.pid).ppid() == os.getpid()
     zygote.process.kill()
-    zygote.process.wait(DEADLINE_S)
+    zygote.process.wait(GUARD_S)
     assert worker.core.outcome(worker.core.give()).kind == "complete"
 
 
@@ -128,4 +129,4 @@ def test_zygote_exits_0_when_told_or_when_its_supervisor_is_gone(zygote: Zygote,
         zygote.send({"op": "quit"})
     else:
         zygote.control.close()
-    assert zygote.process.wait(DEADLINE_S) == 0
+    assert zygote.process.wait(GUARD_S) == 0

@@ -48,6 +48,7 @@ def test_loaded_tells_everything_about_the_handlers(load: Load, tmp_path: Path) 
             "lane": 0,
             "slots": 1,
             "lease_ms": 5000,
+            "renew": True,
             "fetch": None,
             "tenants": None,
             "tenant_filter": None,

@@ -14,6 +14,7 @@ from jobfleet.auth.watched import SecretText, WatchedFile
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jobfleet.auth.oauth import Token
+    from jobfleet.config.secret import Secret
     from jobfleet.config.tls import TlsSettings
 
 # The token request has its own limit, after up to as long a wait for another fleet that asks for the same token.
@@ -24,13 +25,19 @@ class ClientCredentials:
     """Fetches tokens for one client."""
 
     def __init__(
-        self, request: TokenRequest, secret: SecretText, cache: TokenCache | None, tls: TlsSettings | None = None
+        self,
+        request: TokenRequest,
+        secret: SecretText,
+        cache: TokenCache | None,
+        tls: TlsSettings | None = None,
+        proxy: Secret | None = None,
     ) -> None:
         """`tls` says whom to trust, beside the system's authorities, and has the client's own certificate."""
         self._request = request
         self._secret = secret
         self._cache = cache
         self._tls = tls
+        self._proxy = proxy
         self.name = f"oauth, client {request.client_id!r}"
         self.watches = isinstance(secret, WatchedFile)
 
@@ -71,7 +78,7 @@ class ClientCredentials:
             verify = client_context(self._tls) if self._tls else True
         except ValueError as error:
             raise AuthError(Kind.OUTAGE, f"no token: {error}") from None
-        return fetch_token(self._request, self._secret.read(), verify)
+        return fetch_token(self._request, self._secret.read(), verify, self._proxy)
 
     def _cached(self, cache: TokenCache, present: str | None) -> Token | None:
         """The cached token, unless it is the one that has to be replaced."""

@@ -8,6 +8,7 @@ from jobfleet.auth.watched import FixedSecret, SecretText, WatchedFile
 from jobfleet.config.auth import AuthSettings, Strategy
 from jobfleet.config.engine_url import EngineAddress
 from jobfleet.config.model import Settings
+from jobfleet.config.secret import Secret
 from jobfleet.config.tls import TlsSettings
 
 
@@ -20,8 +21,13 @@ class Credentials:
         self.source = source
 
 
-def credentials_of(settings: Settings, strategy: Strategy, engine: EngineAddress) -> Credentials:
-    """The credentials that `strategy` names. Raises `ValueError` with a sentence for people."""
+def credentials_of(
+    settings: Settings, strategy: Strategy, engine: EngineAddress, token_proxy: Secret | None = None
+) -> Credentials:
+    """The credentials that `strategy` names; `token_proxy` is on the way to the token server.
+
+    Raises `ValueError` with a sentence for people.
+    """
     auth = settings.auth
     if strategy == "header":
         secret = settings.engine.authorization or engine.authorization
@@ -32,11 +38,11 @@ def credentials_of(settings: Settings, strategy: Strategy, engine: EngineAddress
         # Nothing can change, so nothing has to watch.
         name = f"basic, user {auth.username!r}"
         return Credentials(name, fixed=basic(auth.username or "", auth.password.reveal()))
-    source = source_of(settings, strategy)
+    source = source_of(settings, strategy, token_proxy)
     return Credentials("none" if source is None else source.name, source=source)
 
 
-def source_of(settings: Settings, strategy: Strategy) -> Source | None:
+def source_of(settings: Settings, strategy: Strategy, token_proxy: Secret | None = None) -> Source | None:
     """The source of a strategy; None for `none`. Raises `ValueError` with a sentence for people."""
     auth = settings.auth
     if strategy == "basic" and auth.username is not None:
@@ -48,11 +54,11 @@ def source_of(settings: Settings, strategy: Strategy) -> Source | None:
 
         return Provided(auth.provider)
     if strategy == "oauth" and auth.client_id is not None:
-        return _oauth(auth, auth.client_id, settings.engine.tls)
+        return _oauth(auth, auth.client_id, settings.engine.tls, token_proxy)
     return None
 
 
-def _oauth(auth: AuthSettings, client_id: str, tls: TlsSettings) -> Source:
+def _oauth(auth: AuthSettings, client_id: str, tls: TlsSettings, proxy: Secret | None) -> Source:
     from jobfleet.auth.cache import TokenCache  # noqa: PLC0415 - other strategies do without
     from jobfleet.auth.client_credentials import ClientCredentials  # noqa: PLC0415
     from jobfleet.auth.token_request import TokenRequest  # noqa: PLC0415
@@ -64,7 +70,7 @@ def _oauth(auth: AuthSettings, client_id: str, tls: TlsSettings) -> Source:
     if auth.cache_dir is not None and auth.cache:
         what = (request.url, client_id, request.audience, request.scope or "", request.resource or "")
         cache = TokenCache(auth.cache_dir, *what)
-    return ClientCredentials(request, _secret(auth, "client_secret"), cache, tls)
+    return ClientCredentials(request, _secret(auth, "client_secret"), cache, tls, proxy)
 
 
 def _secret(auth: AuthSettings, name: str) -> SecretText:

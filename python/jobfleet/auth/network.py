@@ -18,6 +18,7 @@ class Cause(enum.Enum):
     REFUSED = "refused"
     TIMEOUT = "timeout"
     TLS = "tls"
+    PROTOCOL = "protocol"
     OTHER = "other"
 
 
@@ -34,6 +35,8 @@ def explain(error: Exception, url: str) -> tuple[Cause, str]:
         return Cause.TIMEOUT, f"{host}:{port} does not answer in time"
     if isinstance(error, httpx.UnsupportedProtocol | httpx.InvalidURL):
         return Cause.OTHER, f"{url} is no address: it starts with http:// or https:// and names a host"
+    if isinstance(error, httpx.RemoteProtocolError):
+        return Cause.PROTOCOL, f"what listens on {host}:{port} does not speak HTTP as expected: {error}"
     reason = str(error) or type(error).__name__
     return Cause.OTHER, f"the connection to {host}:{port} fails: {reason}"
 

@@ -11,8 +11,10 @@ import httpx
 import msgspec
 
 from jobfleet.auth.errors import AuthError, Kind, without
-from jobfleet.auth.network import explain
+from jobfleet.auth.network import Cause, explain
 from jobfleet.auth.token_request import TokenRequest
+from jobfleet.config.proxy import shown_proxy
+from jobfleet.config.secret import Secret
 
 _CONNECT_S: Final = 5.0
 _READ_S: Final = 10.0
@@ -31,22 +33,39 @@ class Token(msgspec.Struct, frozen=True):
     expires_in_s: float
 
 
-def fetch_token(request: TokenRequest, secret: str, verify: Any = True) -> Token:
-    """Ask once. Blocks, so it belongs into a thread. Raises `AuthError`, which never shows the secret."""
+def fetch_token(request: TokenRequest, secret: str, verify: Any = True, proxy: Secret | None = None) -> Token:
+    """Ask once, through `proxy` and no other. Blocks, so it belongs into a thread.
+
+    Raises `AuthError`, which never shows the secret.
+    """
     form = {"grant_type": "client_credentials", "client_id": request.client_id, "client_secret": secret}
     more = {"audience": request.audience, "scope": request.scope, "resource": request.resource}
     form |= {name: value for name, value in more.items() if value}
     timeout = httpx.Timeout(_READ_S, connect=_CONNECT_S)
+    through = proxy.reveal() if proxy else None
     try:
         with (
-            httpx.Client(timeout=timeout, verify=verify, follow_redirects=False) as client,
+            # The settings have taken in what the environment says.
+            httpx.Client(timeout=timeout, verify=verify, proxy=through, trust_env=False) as client,
             client.stream("POST", request.url, data=form, headers={"accept": "application/json"}) as answer,
         ):
             body = _read(answer, time.monotonic() + REQUEST_LIMIT_S)
             return _judge(answer, body, request, secret)
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-        _, sentence = explain(error, request.url)
+        sentence = _explain(error, request, proxy)
         raise AuthError(Kind.OUTAGE, without(f"no token: {sentence}", secret)) from None
+
+
+def _explain(error: Exception, request: TokenRequest, proxy: Secret | None) -> str:
+    """What stood in the way: the server, or the proxy before it."""
+    cause, sentence = explain(error, request.url)
+    if proxy is None:
+        return sentence
+    if cause in (Cause.DNS, Cause.REFUSED):
+        return f"the proxy cannot be reached: {explain(error, f'http://{shown_proxy(proxy)}')[1]}"
+    if isinstance(error, httpx.ProxyError):
+        return f"the proxy {shown_proxy(proxy)} does not connect to {_place(request)}: {error}"
+    return sentence
 
 
 def _read(answer: httpx.Response, deadline: float) -> bytes:
@@ -72,6 +91,8 @@ def _judge(answer: httpx.Response, body: bytes, request: TokenRequest, secret: s
             f"the token server {_place(request)} rejects the client {request.client_id!r} (HTTP {status}){why}; "
             "check client id, secret, audience and scope",
         )
+    if status == 407:
+        raise AuthError(Kind.OUTAGE, f"the proxy before {_place(request)} wants credentials of its own (HTTP 407)")
     if status in (429, 503):
         raise AuthError(Kind.BUSY, f"the token server {_place(request)} is busy (HTTP {status})", _patience(answer))
     if status >= 500:

@@ -165,5 +165,6 @@ def _remedy(cause: Cause) -> str:
         Cause.DNS: "; check the host in the engine's address",
         Cause.REFUSED: "; check the port, and whether the engine runs",
         Cause.TIMEOUT: "; a firewall may drop what is sent there",
+        Cause.PROTOCOL: "; check the port: Camunda's gRPC port (26500) is another one than that of its REST API",
         Cause.TLS: "; check the engine's certificate, and whether the port speaks https",
     }.get(cause, "")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def check(
     handlers: Annotated[
-        list[str] | None, typer.Argument(metavar="[HANDLERS]...", help="Files, folders and dotted modules.")
+        list[str] | None, typer.Argument(metavar="HANDLERS", help="Files, folders and dotted modules.")
     ] = None,
     engine: Annotated[
         bool,
@@ -28,7 +28,7 @@ def check(
             "--engine", help="Try the engine and its credentials: of the settings, or of the address that follows."
         ),
     ] = False,
-    slots: Annotated[int | None, typer.Option(min=1, help="As for `run`.")] = None,
+    slots: Annotated[int | None, typer.Option(min=1, metavar="N", help="As for `run`.")] = None,
     config: Annotated[Path | None, typer.Option(metavar="FILE", help="As for `run`.")] = None,
 ) -> None:
     """Load handlers and print what would run; tell what is wrong otherwise. Takes no jobs.

@@ -33,7 +33,7 @@ def check_engine(loaded: Loaded) -> ExitCode:
         return ExitCode.SETTINGS
     address = parse_engine_url(url)
     try:
-        credentials = credentials_of(_without_cache(loaded.settings), loaded.strategy, address)
+        credentials = credentials_of(_without_cache(loaded.settings), loaded.strategy, address, loaded.token_proxy)
         verify = client_context(loaded.settings.engine.tls)
     except ValueError as error:
         complain(str(error))

@@ -32,7 +32,7 @@ def restart(pool: PoolName, socket: Socket = None, name: Name = None) -> None:
     The new processes are ready before the old ones finish their jobs and leave. Waits for the outcome; exit status as
     of `reload`.
     """
-    report(command(socket_path(socket, name), f"/v1/pools/{pool}/restart?wait=true", patient=True))
+    report(command(socket_path(socket, name), f"/v1/pools/{pool}/restart?wait=true", patient=True), "restarted")
 
 
 def pause(pool: PoolName, socket: Socket = None, name: Name = None) -> None:
@@ -44,7 +44,7 @@ def resume(pool: PoolName, socket: Socket = None, name: Name = None) -> None:
     """Let a paused pool go on, or start a drained one again."""
     answer = command(socket_path(socket, name), f"/v1/pools/{pool}/resume?wait=true", patient=True)
     if "took_s" in answer:
-        report(answer)
+        report(answer, "started")
     else:
         _tell(answer)
 

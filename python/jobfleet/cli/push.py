@@ -14,11 +14,11 @@ _DEFAULT_ENGINE = "http://127.0.0.1:8080"
 
 
 def push(
-    type: Annotated[str, typer.Argument(help="Job type.")],
+    type: Annotated[str, typer.Argument(metavar="TYPE", help="Job type.")],
     *,
-    count: Annotated[int, typer.Option(min=1, help="How many jobs.")] = 1,
+    count: Annotated[int, typer.Option(min=1, metavar="N", help="How many jobs.")] = 1,
     variables: Annotated[str, typer.Option(metavar="JSON", help="Variables of each job.")] = "{}",
-    retries: Annotated[int, typer.Option(min=1, help="Tries of each job.")] = 3,
+    retries: Annotated[int, typer.Option(min=1, metavar="N", help="Tries of each job.")] = 3,
     engine: Annotated[
         str | None,
         typer.Option(metavar="URL", help="The local engine; the running fleet's by default. [JOBFLEET_ENGINE]"),

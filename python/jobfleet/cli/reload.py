@@ -26,14 +26,14 @@ def reload(
     report(command(socket_path(socket, name), "/v1/reload?wait=true", patient=True))
 
 
-def report(outcome: dict[str, Any]) -> None:
-    """Print the outcome of a reload; ends the command when it failed."""
+def report(outcome: dict[str, Any], done: str = "reloaded") -> None:
+    """Print the outcome of a reload, which `done` names; ends the command when it failed."""
     for warning in outcome.get("warnings", []):
         complain(warning)
     if outcome["state"] == "done":
         pools = ", ".join(f"{name} (generation {number})" for name, number in outcome["pools"].items())
         changed = f"; changed: {', '.join(outcome['applied'])}" if outcome["applied"] else ""
-        typer.echo(f"reloaded in {outcome['took_s']:g} s: {pools or 'no pool'}{changed}")
+        typer.echo(f"{done} in {outcome['took_s']:g} s: {pools or 'no pool'}{changed}")
         return
     complain(f"reload failed, the fleet goes on as it was: {outcome['error']}")
     if outcome["detail"]:

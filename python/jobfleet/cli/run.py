@@ -19,7 +19,7 @@ def _option(flag: str, metavar: str) -> typer.models.OptionInfo:
 def run(
     handlers: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[HANDLERS]...", help=description(("handlers",)), show_default=False),
+        typer.Argument(metavar="HANDLERS", help=description(("handlers",)), show_default=False),
     ] = None,
     *,
     engine: Annotated[str | None, _option("--engine", "URL")] = None,

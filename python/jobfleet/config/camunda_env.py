@@ -9,6 +9,7 @@ from typing import Final
 from jobfleet.config.errors import SettingsError
 from jobfleet.config.shape import KeyPath
 from jobfleet.config.sources import Raw, Source
+from jobfleet.config.tls import CAMUNDA_VARIABLES as TLS_VARIABLES
 
 Convert = Callable[[str], str]
 
@@ -152,7 +153,7 @@ _TABLE: Final[tuple[tuple[KeyPath, tuple[str, ...], Convert], ...]] = (
 
 def _tenants(environ: Mapping[str, str], place: str, source: Source) -> None:
     """The list wins over the single tenant, as in the SDKs."""
-    for name in ("CAMUNDA_TENANT_IDS", "CAMUNDA_TENANT_ID"):
+    for name in _BY_HAND["defaults", "tenants"]:
         tenants = [tenant.strip() for tenant in environ.get(name, "").split(",") if tenant.strip()]
         if tenants:
             source["defaults", "tenants"] = Raw(tenants, f"{place}{name}", True)
@@ -160,7 +161,7 @@ def _tenants(environ: Mapping[str, str], place: str, source: Source) -> None:
 
 
 def _cache(environ: Mapping[str, str], place: str, source: Source) -> None:
-    name = "CAMUNDA_TOKEN_DISK_CACHE_DISABLE"
+    (name,) = _BY_HAND["auth", "cache"]
     if environ.get(name):
         source["auth", "cache"] = Raw(not truth(name, environ[name]), f"{place}{name}", True)
 
@@ -196,19 +197,24 @@ def _typos(environ: Mapping[str, str], place: str) -> list[str]:
     return notes
 
 
+_BY_HAND: Final[dict[KeyPath, tuple[str, ...]]] = {
+    ("defaults", "tenants"): ("CAMUNDA_TENANT_IDS", "CAMUNDA_TENANT_ID"),
+    ("auth", "cache"): ("CAMUNDA_TOKEN_DISK_CACHE_DISABLE",),
+}
+
+
+def variables_of(path: KeyPath) -> tuple[str, ...]:
+    """The variables of Camunda's SDKs that stand for the setting at `path`; the first that is set counts."""
+    if path[:-1] == ("engine", "tls"):
+        return tuple(name for name, key in TLS_VARIABLES.items() if key == path[-1])
+    return next((names for other, names, _ in _TABLE if other == path), _BY_HAND.get(path, ()))
+
+
 KNOWN: Final = frozenset(
     {
         *(name for _, names, _ in _TABLE for name in names),
-        "CAMUNDA_TENANT_ID",
-        "CAMUNDA_TENANT_IDS",
-        "CAMUNDA_TOKEN_DISK_CACHE_DISABLE",
+        *(name for names in _BY_HAND.values() for name in names),
+        *TLS_VARIABLES,
         "CAMUNDA_REST_ADDRESS_EXACT",
-        "CAMUNDA_MTLS_CERT",
-        "CAMUNDA_MTLS_CERT_PATH",
-        "CAMUNDA_MTLS_KEY",
-        "CAMUNDA_MTLS_KEY_PATH",
-        "CAMUNDA_MTLS_KEY_PASSPHRASE",
-        "CAMUNDA_MTLS_CA",
-        "CAMUNDA_MTLS_CA_PATH",
     }
 )

@@ -31,7 +31,7 @@ from jobfleet.config.model import (
     Recycling,
     Settings,
 )
-from jobfleet.config.proxy import NONE, parse_proxy, proxy_of_environment
+from jobfleet.config.proxy import NONE, parse_proxy, proxy_of_environment, proxy_to
 from jobfleet.config.secret import Secret
 from jobfleet.config.shape import KeyPath, bare_type, expected, field_type
 from jobfleet.config.sources import Raw, Source, command_line, environment, toml_file
@@ -50,6 +50,8 @@ class Loaded(NamedTuple):
     env_file: Path | None
     strategy: Strategy
     """Which credentials count."""
+    token_proxy: Secret | None = None
+    """The proxy on the way to the token server."""
 
 
 def load_settings(
@@ -69,11 +71,13 @@ def load_settings(
     from_env_file, notes = _variables(variables, f"{named}: ")
     from_environment, more = _variables(environ)
     merged = layered(from_file, from_env_file, from_environment, command_line(values, flags or {}))
-    settings = with_proxy(_build(merged), environ)
+    built = _build(merged)
+    settings = with_proxy(built, environ)
     strategy = _choose_credentials(settings, merged)
+    token_proxy = _token_proxy(built, environ) if strategy == "oauth" else None
     notes += more + exposed_secrets(file, from_file) + exposed_secrets(named, from_env_file)
     notes += visible_password(("engine", "url") in values, settings.engine.url)
-    return Loaded(settings, file, notes, named, strategy)
+    return Loaded(settings, file, notes, named, strategy, token_proxy)
 
 
 def with_proxy(settings: Settings, environ: Mapping[str, str]) -> Settings:
@@ -89,6 +93,13 @@ def with_proxy(settings: Settings, environ: Mapping[str, str]) -> Settings:
             raise SettingsError([str(error)]) from None
         proxy = found[1] if found else None
     return msgspec.structs.replace(settings, engine=msgspec.structs.replace(engine, proxy=proxy))
+
+
+def _token_proxy(built: Settings, environ: Mapping[str, str]) -> Secret | None:
+    try:
+        return proxy_to(built.auth.token_url, built.engine.proxy, environ)
+    except ValueError as error:
+        raise SettingsError([str(error)]) from None
 
 
 def _variables(environ: Mapping[str, str], place: str = "") -> tuple[Source, list[str]]:

@@ -36,7 +36,11 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
         Secret | None, Meta(description="Value of the Authorization header of every request to the engine.")
     ] = None
     hold: Annotated[
-        Duration | None, Meta(description="How long the engine may hold an empty poll. Unset: by the engine's version.")
+        Duration | None,
+        Meta(
+            description="How long the engine may hold an empty poll. Unset: 10s, and before Camunda 8.8 a third of the "
+            "grace period, 3s at most: there a drain has to wait for held polls."
+        ),
     ] = None
     worker_name: Annotated[str | None, Meta(description="Name of the fleet at the engine. Unset: host and fleet.")] = (
         None
@@ -48,7 +52,8 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
         int, Meta(ge=1, le=65_535, description="Most connections that report outcomes.")
     ] = 512
     backpressure: Annotated[
-        Literal["balanced", "legacy"], Meta(description="How the fleet yields to an overloaded engine.")
+        Literal["balanced", "legacy"],
+        Meta(description="How the fleet yields to an overloaded engine; legacy only counts refusals."),
     ] = "balanced"
     fencing: Annotated[
         bool,
@@ -158,6 +163,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     stopped_timeout: Annotated[
         Duration, Meta(description="Time after which a stopped worker (SIGSTOP) is killed; 0: never.")
     ] = Duration(60)
+    look_every: Annotated[
+        Duration, Meta(description="Time between two looks for workers that do not move; 1s at most, 20ms at least.")
+    ] = Duration(1)
     poison_deaths: Annotated[
         int, Meta(ge=0, le=1000, description="The death of a worker that fails the job that ran alone in it; 0: none.")
     ] = 3

@@ -56,6 +56,21 @@ def proxy_of_environment(url: str, environ: Mapping[str, str]) -> tuple[str, Sec
     return None
 
 
+def proxy_to(url: str, setting: Secret | None, environ: Mapping[str, str]) -> Secret | None:
+    """The proxy on the way to a server that the fleet needs beside the engine. Raises `ValueError` as above.
+
+    `setting` is the engine's, where it has one; the hosts of `NO_PROXY` are then left out.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in _PORTS or (setting is not None and setting.reveal() == NONE):
+        return None
+    if setting is None:
+        found = proxy_of_environment(url, environ)
+        return found[1] if found else None
+    port = parts.port or _PORTS[parts.scheme]
+    return None if is_exempt(parts.hostname or "", port, _variable(environ, "NO_PROXY")[1]) else setting
+
+
 def is_exempt(host: str, port: int, exemptions: str) -> bool:
     """Whether a list such as `NO_PROXY` names this host.
 

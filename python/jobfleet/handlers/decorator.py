@@ -22,6 +22,7 @@ SHORTEST_HOLD_MS = 50
 _NAMES = (
     "slots",
     "lease",
+    "renew",
     "fetch",
     "tenants",
     "tenant_filter",
@@ -40,6 +41,7 @@ def handler(
     *,
     slots: int | None = None,
     lease: Duration | None = None,
+    renew: bool = True,
     fetch: Sequence[str] | None = None,
     tenants: Sequence[str] | None = None,
     tenant_filter: TenantFilter | None = None,
@@ -57,6 +59,8 @@ def handler(
     `slots`: how many jobs of this type run at once in one process; 1 for `def`, 64 for `async def`.
     `lease`: for how long the engine reserves an activated job, by default the fleet's 60 s; it is renewed at half
     while the handler runs.
+    `renew`: False lets the lease end although the handler runs, and the engine gives the job out again; what the
+    handler then returns is sent once, and its failure is not.
     `fetch`: names of the variables to fetch, or `"all"`; by default those that the declared type names.
     `tenants`: the tenants whose jobs it gets, such as `["<default>", "red"]`; by default the fleet's.
     `tenant_filter`: `"assigned"` gets the jobs of every tenant that the engine's credentials belong to.
@@ -81,6 +85,7 @@ def handler(
         type=_type(type),
         slots=_count("slots", slots),
         lease_ms=None if lease is None else _span_ms("lease", lease, SHORTEST_LEASE_MS),
+        renew=_flag("renew", renew),
         fetch=_fetch(fetch),
         fetch_all=fetch == "all",
         tenants=_tenants(tenants),

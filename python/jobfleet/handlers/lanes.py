@@ -36,6 +36,7 @@ def assign(
                 lane=place[binding.strategy],
                 slots=slots,
                 lease_ms=options.lease_ms,
+                renew=options.renew,
                 fetch=binding.fetch,
                 tenants=None if options.tenants is None else list(options.tenants),
                 tenant_filter=options.tenant_filter,

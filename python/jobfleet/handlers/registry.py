@@ -19,6 +19,7 @@ class Options:
     type: str
     slots: int | None = None
     lease_ms: int | None = None
+    renew: bool = True
     fetch: tuple[str, ...] | None = None
     """Variables to fetch; None derives them from the declared type."""
     fetch_all: bool = False

@@ -31,6 +31,8 @@ class HandlerSpec(msgspec.Struct, frozen=True, kw_only=True):
     """None takes the fleet's."""
     fetch: list[str] | None
     """Names of the variables to fetch; None fetches all."""
+    renew: bool = True
+    """Whether the lease is renewed at half while the handler runs."""
     tenants: list[str] | None = None
     """Tenants to draw from; None takes the fleet's."""
     tenant_filter: TenantFilter | None = None

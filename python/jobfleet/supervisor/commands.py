@@ -91,7 +91,7 @@ class PoolCommands:
     def drain(self, name: str) -> PoolAnswer:
         """Activate nothing, let running jobs finish within the grace period, and end every process of the pool."""
         pool = self._pool(name)
-        if self._fleet.reloader.trial(name) is not None:
+        if self._fleet.reloader.awaits(name):
             raise Refused(409, f"pool {name} is being reloaded; drain it when that is over")
         if not pool.is_draining:
             grace_s = self._fleet.settings.grace.s

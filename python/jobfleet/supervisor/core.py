@@ -30,6 +30,7 @@ class CoreLike(Protocol):
     @property
     def beats(self) -> int: ...
     def set_authorization(self, value: str | None) -> None: ...
+    def set_grace(self, grace_ms: int) -> None: ...
     def stop_activation(self) -> None: ...
     def give_up(self, reason: str) -> None: ...
     @property
@@ -168,6 +169,8 @@ class CoreStatus(msgspec.Struct, kw_only=True):
     held_polls: int = 0
     activating: bool = False
     link_errors: int = 0
+    task_failures: int = 0
+    """Tasks of the core that panicked or hung, and were replaced."""
     slot_audit: SlotAudit = msgspec.field(default_factory=SlotAudit)
     poison: PoisonStatus = msgspec.field(default_factory=PoisonStatus)
 
@@ -199,6 +202,7 @@ def core_settings(settings: Settings, engine: EngineAddress, host: str, credenti
         "poll_jitter_ms": settings.engine.poll_jitter.ms,
         "poison_deaths": settings.poison_deaths,
         "deaths_cost_retries": settings.deaths_cost_retries,
+        "look_every_ms": settings.look_every.ms,
     }
     return msgspec.json.encode(document)
 
@@ -211,6 +215,7 @@ def pool_spec(name: str, generation: int, loaded: Loaded, standby: bool = False)
             "lane": handler.lane,
             "slots": handler.slots,
             "lease_ms": handler.lease_ms,
+            "renew": handler.renew,
             "fetch": handler.fetch,
             "tenants": handler.tenants or [],
             "tenant_filter": handler.tenant_filter or "provided",

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import random
 import time
 from collections.abc import Callable, Iterator
 from typing import Final, Protocol
@@ -15,8 +13,9 @@ from jobfleet.supervisor.lifecycle import Reason, WorkerState
 from jobfleet.supervisor.log import Level
 from jobfleet.supervisor.output import Output
 from jobfleet.supervisor.reaper import Exit
-from jobfleet.supervisor.restart import PROBATION_S, RestartPolicy
+from jobfleet.supervisor.restart import PROBATION_S
 from jobfleet.supervisor.surroundings import Surroundings, Teller
+from jobfleet.supervisor.vacancies import Vacancies
 from jobfleet.supervisor.worker import Worker, new_life
 
 # A worker that says that its start failed leaves by itself; after this it is helped.
@@ -50,15 +49,11 @@ class Crew:
         self._around = around
         self._teller = teller
         self._owner = owner
-        self._policy = RestartPolicy(plan.processes, random.random)
+        self._vacancies = Vacancies(plan.processes, around.loop, self.fork_wanted)
         self._pool_id = -1
         self._size = plan.processes
         self._at_once: int | None = None
         self._forker: Forker | None = None
-        self._wanted: list[int] = []
-        self._parked: set[int] = set()
-        self._timers: dict[int, asyncio.TimerHandle] = {}
-        self._restarts = [0] * plan.processes
         self._is_leaving = False
         # Workers that stay until another one of their index is ready.
         self._succession: dict[int, int] = {}
@@ -77,7 +72,7 @@ class Crew:
     @property
     def restarts(self) -> int:
         """How often a worker was replaced, over all indexes."""
-        return sum(self._restarts)
+        return self._vacancies.restarts
 
     @property
     def ready_count(self) -> int:
@@ -92,7 +87,7 @@ class Crew:
     @property
     def is_broken(self) -> bool:
         """Whether a breaker is open."""
-        return self._policy.breaker is not None
+        return self._vacancies.policy.breaker is not None
 
     def recall(self, worker: int) -> Worker | None:
         """A worker that lives or has died lately."""
@@ -102,26 +97,18 @@ class Crew:
         """Want a worker for every index, all of the core's pool `pool_id`; no more than `at_once` start together."""
         self._pool_id = pool_id
         self._at_once = at_once
-        self._wanted.extend(range(self._size))
+        self._vacancies.open(range(self._size))
 
     def resize(self, size: int) -> None:
         """Have as many workers as this: start more, or let those with the highest indexes finish and leave."""
         before, self._size = self._size, size
-        self._policy.resize(size)
-        self._restarts.extend([0] * (size - len(self._restarts)))
-        self._wanted = [index for index in self._wanted if index < size]
-        self._parked = {index for index in self._parked if index < size}
-        for index in [index for index in self._timers if index >= size]:
-            self._timers.pop(index).cancel()
+        self._vacancies.resize(size)
         for worker in self.workers.values():
             if worker.index >= size and not worker.is_dismissed:
                 self._dismiss(worker, Reason.SCALED_DOWN)
         if self._pool_id >= 0:
-            self._wanted.extend(range(before, size))
-        probe = self._policy.probe
-        if probe in self._parked:
-            self._parked.remove(probe)
-            self._wanted.append(probe)
+            self._vacancies.open(range(before, size))
+        self._vacancies.unpark_probe()
         self.fork_wanted()
 
     def use(self, forker: Forker | None) -> None:
@@ -131,8 +118,8 @@ class Crew:
 
     def fork_wanted(self) -> None:
         """Ask for as many of the wanted workers as the zygote takes now."""
-        while self._wanted and self._has_room() and self._forker is not None and self._forker.can_fork:
-            self._fork(self._forker, self._wanted.pop(0))
+        while self._vacancies and self._has_room() and self._forker is not None and self._forker.can_fork:
+            self._fork(self._forker, self._vacancies.take())
 
     def hurry(self) -> None:
         """Start as many workers together as the zygote takes."""
@@ -141,23 +128,20 @@ class Crew:
 
     def recycle(self, worker: Worker, *, replacement_first: bool) -> bool:
         """Replace a worker that works; False while others start or wait to."""
-        busy = self._wanted or self._timers or self._parked or self._succession
+        busy = self._succession or not self._vacancies.is_settled
         if busy or any(other.state is WorkerState.STARTING for other in self.workers.values()):
             return False
         if replacement_first:
             self._succession[worker.index] = worker.id
         else:
             self._dismiss(worker, Reason.RECYCLED)
-        self._want(worker.index)
+        self._vacancies.want(worker.index)
         return True
 
     def drain(self, reason: Reason = Reason.DRAIN) -> None:
         """Let every worker finish what it runs and leave; replace nobody from now on."""
         self._is_leaving = True
-        for timer in self._timers.values():
-            timer.cancel()
-        self._timers.clear()
-        self._wanted.clear()
+        self._vacancies.close()
         for worker in self.workers.values():
             self._dismiss(worker, reason)
 
@@ -181,9 +165,7 @@ class Crew:
 
     def recover(self) -> None:
         """Start the workers that waited for the pool's recovery."""
-        parked, self._parked = sorted(self._parked), set()
-        self._wanted.extend(parked)
-        self.fork_wanted()
+        self._vacancies.recover()
 
     # -- what the zygote says
 
@@ -216,7 +198,7 @@ class Crew:
         record = self.workers[worker]
         self._bury(record, Reason.ZYGOTE_LOST, Reason.ZYGOTE_LOST.value)
         if not record.is_dismissed:
-            self._wanted.append(record.index)
+            self._vacancies.open([record.index])
 
     # -- what the core says
 
@@ -227,7 +209,7 @@ class Crew:
             return
         now_s = time.monotonic()
         self._publish("worker_ready", record, after_ms=round((now_s - record.requested_at) * 1000, 1))
-        self._policy.ready(record.index, now_s)
+        self._vacancies.policy.ready(record.index, now_s)
         if self.is_broken:
             self._around.loop.call_later(PROBATION_S + 0.1, self._after_probation, record.index)
         self._succeed(record)
@@ -250,13 +232,7 @@ class Crew:
 
     def forgive(self, record: Worker) -> None:
         """Its death was one job's fault: it is replaced at once, and counts for no breaker."""
-        self._policy.forgive(record.index)
-        timer = self._timers.pop(record.index, None)
-        if timer is not None and not self.is_broken:
-            timer.cancel()
-            self._want(record.index)
-        elif timer is not None:
-            self._timers[record.index] = timer
+        self._vacancies.forgive(record.index)
 
     # -- inside
 
@@ -275,7 +251,7 @@ class Crew:
     def _has_another(self, index: int) -> bool:
         """Whether a worker of this index lives on, or is about to."""
         staffed = any(worker.index == index and not worker.is_dismissed for worker in self.workers.values())
-        return staffed or index in self._wanted
+        return staffed or index in self._vacancies
 
     def _dismiss(self, worker: Worker, reason: Reason) -> None:
         worker.dismiss(reason)
@@ -297,7 +273,9 @@ class Crew:
             self._unborn(index, error)
             return
         output = Output(output_fd, self._around.log, self._around.loop)
-        self.workers[worker] = Worker(worker, index, self._restarts[index], output, new_life(self._teller.defect))
+        self.workers[worker] = Worker(
+            worker, index, self._vacancies.restarts_of(index), output, new_life(self._teller.defect)
+        )
         try:
             forker.fork(worker, index, (link_fd, recorder_fd, output_end))
         except OSError as error:
@@ -344,7 +322,7 @@ class Crew:
 
     def _jobs_done(self, record: Worker) -> int:
         """Asked only where the answer matters: it costs more than the rest of a replacement."""
-        if record.is_dismissed or not self._policy.has_streak(record.index):
+        if record.is_dismissed or not self._vacancies.policy.has_streak(record.index):
             return 0
         status = read_status(self._around.core.status())
         return next((worker.jobs for worker in status.workers if worker.worker == record.id), 0)
@@ -356,28 +334,12 @@ class Crew:
         self._succession.pop(index, None)
         if self._has_another(index):
             return
-        self._restarts[index] += 1
-        verdict = self._policy.died(index, time.monotonic(), jobs)
-        if verdict.opened is not None:
-            for other in [other for other in self._timers if other != index]:
-                self._timers.pop(other).cancel()
-                self._parked.add(other)
-        if verdict.delay_s is None:
-            self._parked.add(index)
-        elif verdict.delay_s == 0:
-            self._want(index)
-        else:
-            self._timers[index] = self._around.loop.call_later(verdict.delay_s, self._want, index)
-        if verdict.opened is not None:
-            self._owner.crew_broke(verdict.opened)
-
-    def _want(self, index: int) -> None:
-        self._timers.pop(index, None)
-        self._wanted.append(index)
-        self.fork_wanted()
+        opened = self._vacancies.died(index, jobs)
+        if opened is not None:
+            self._owner.crew_broke(opened)
 
     def _after_probation(self, index: int) -> None:
-        if self._policy.survived_probation(index, time.monotonic()):
+        if self._vacancies.policy.survived_probation(index, time.monotonic()):
             self._owner.crew_works()
 
     def _set_deadline(self, record: Worker, after_s: float, act: Callable[[Worker], None]) -> None:

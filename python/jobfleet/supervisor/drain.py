@@ -80,6 +80,12 @@ class Drain:
         if self._ends_at is not None and self._core_is_drained and self._pools.is_gone:
             self._finish()
 
+    def cancel(self) -> None:
+        """Wait for nothing any more; the fleet ends by other means."""
+        self._is_over = True
+        if self._timer is not None:
+            self._timer.cancel()
+
     def signal_again(self, signal_name: str) -> None:
         """Another signal while draining: end it at once, unless it is an echo of the first."""
         if time.monotonic() - self._began_at >= _ECHO_S:

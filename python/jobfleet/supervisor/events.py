@@ -29,15 +29,21 @@ class CoreEvents:
     """The supervisor's ear at the core."""
 
     def __init__(
-        self, around: Surroundings, pools: Iterable[Pool], drained: Callable[[], None], keeper: Keeper | None = None
+        self,
+        around: Surroundings,
+        pools: Iterable[Pool],
+        drained: Callable[[], None],
+        failed: Callable[[str], None],
+        keeper: Keeper | None = None,
     ) -> None:
-        """`pools` is asked anew for every event."""
+        """`pools` is asked anew for every event; `failed` is told why the core has ended."""
         self._core = around.core
         self._log = around.log
         self._hub = around.hub
         self._changed = around.changed
         self._pools = pools
         self._drained = drained
+        self._failed = failed
         self._keeper = keeper
         self._loop = around.loop
         self._records: deque[bytes] = deque()
@@ -99,31 +105,36 @@ class CoreEvents:
         elif isinstance(event, messages.Unauthorized):
             if self._keeper is not None:
                 self._keeper.refused(event.header, event.message)
-        elif isinstance(event, messages.JobRejected):
-            self._log.warning(f"the engine rejects an outcome: {event.message}", type=event.type, key=event.key)
-            self._hub.publish("job_rejected", type=event.type, key=event.key, message=event.message)
-        elif isinstance(event, messages.Polls):
-            self._polls(event)
-        elif isinstance(event, messages.Suspects | messages.Overdue | messages.JobConvicted | messages.Disagreement):
+        elif isinstance(event, messages.JobRejected | messages.Polls):
+            self._refused(event)
+        elif isinstance(event, messages.Suspects | messages.Overdue | messages.JobConvicted):
             self._trouble(event)
+        elif isinstance(event, messages.Disagreement | messages.TaskFailed | messages.CoreFailed):
+            self._defect(event)
         elif isinstance(event, messages.Dropped):
             self._log.warning(f"{event.count} log records of handlers were dropped: more than the fleet takes")
         else:
             self._worker_event(event)
 
-    def _trouble(
-        self, event: messages.Suspects | messages.Overdue | messages.JobConvicted | messages.Disagreement
-    ) -> None:
+    def _trouble(self, event: messages.Suspects | messages.Overdue | messages.JobConvicted) -> None:
         if isinstance(event, messages.Suspects):
             self.watchdog.look(event.workers)
         elif isinstance(event, messages.Overdue):
             self.watchdog.overdue(event)
-        elif isinstance(event, messages.JobConvicted):
+        else:
             self._log.error(f"job {event.key} is failed for good: {event.message}", type=event.type, key=event.key)
             self._hub.publish("job_convicted", type=event.type, key=event.key, message=event.message)
-        else:
+
+    def _defect(self, event: messages.Disagreement | messages.TaskFailed | messages.CoreFailed) -> None:
+        if isinstance(event, messages.Disagreement):
             self._log.error(f"a defect of jobfleet, mended: {event.what}")
             self._hub.publish("slot_audit", what=event.what)
+        elif isinstance(event, messages.TaskFailed):
+            self._log.error(f"a defect of jobfleet, survived: the {event.task} has failed: {event.message}")
+            self._hub.publish("task_failed", task=event.task, message=event.message)
+        else:
+            self._hub.publish("core_failed", message=event.message)
+            self._failed(event.message)
 
     def _worker_event(
         self,
@@ -171,7 +182,11 @@ class CoreEvents:
         self._hub.publish("engine", state=event.state, message=event.message)
         self._changed()
 
-    def _polls(self, event: messages.Polls) -> None:
+    def _refused(self, event: messages.JobRejected | messages.Polls) -> None:
+        if isinstance(event, messages.JobRejected):
+            self._log.warning(f"the engine rejects an outcome: {event.message}", type=event.type, key=event.key)
+            self._hub.publish("job_rejected", type=event.type, key=event.key, message=event.message)
+            return
         if event.refused:
             self._log.warning(f"the engine refuses the polls of a type: {event.message}", type=event.type)
         else:

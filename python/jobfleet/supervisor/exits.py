@@ -28,3 +28,5 @@ class ExitCode(enum.IntEnum):
     """A second signal ended the fleet at once."""
     CREDENTIALS = 9
     """The engine refuses the credentials, or none are to be had."""
+    CORE = 10
+    """The data path failed, by a defect of jobfleet: another start goes on with the engine's jobs."""

@@ -101,7 +101,7 @@ class Fleet:
         self.reloader = Reloader(self, around, log, setup.reread)
         self.commands = PoolCommands(self)
         self.keeper = Keeper(setup.credentials, core.set_authorization, self._tell_credentials)
-        self.events = CoreEvents(around, self.pools, self.drain.core_drained, self.keeper)
+        self.events = CoreEvents(around, self.pools, self.drain.core_drained, self._core_failed, self.keeper)
         self._watch = FileWatch(self.pools, setup.settings_files, self._loop, self._reload)
         self._recycler = Recycler(self.pools, lambda: read_status(core.status()), self._loop)
         self._told = "running"
@@ -257,6 +257,18 @@ class Fleet:
             self.log.info(f"stopped: {reason.value}")
         self._exit_code = code
         self._stopped.set()
+
+    def _core_failed(self, why: str) -> None:
+        """Nothing can be done without it: whoever watches over this process starts another one."""
+        if self.life.state is FleetState.STOPPED:
+            return
+        self.log.error(
+            f"the fleet ends at once, by a defect of jobfleet: the data path has failed: {why}; "
+            "jobs that it held come again when their leases end"
+        )
+        self.drain.cancel()
+        self.life.leave(Reason.CORE_FAILED)
+        self._finished(Reason.CORE_FAILED, ExitCode.CORE)
 
     def _end(self) -> None:
         """Leave no process, no thread and no listener behind."""

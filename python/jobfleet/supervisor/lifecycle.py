@@ -76,6 +76,7 @@ class Reason(enum.Enum):
     EMPTY = "its last process has left"
     SETTLED = "every pool has started or told why not"
     DRAINED = "drained"
+    CORE_FAILED = "the data path has failed"
 
 
 KILLS: Final = (Reason.OVERDUE, Reason.HUNG, Reason.GIL_STALLED, Reason.STOPPED)
@@ -179,6 +180,7 @@ FLEET_TRANSITIONS: Final[Mapping[tuple[FleetState, Reason], FleetState]] = {
     (_F.DRAINING, _R.DRAINED): _F.STOPPED,
     (_F.DRAINING, _R.GRACE_OVER): _F.STOPPED,
     (_F.DRAINING, _R.SECOND_SIGNAL): _F.STOPPED,
+    **{(state, _R.CORE_FAILED): _F.STOPPED for state in (_F.STARTING, _F.RUNNING, _F.DRAINING)},
 }
 
 State = TypeVar("State", bound=enum.Enum)

@@ -18,6 +18,7 @@ class HandlerSpec(msgspec.Struct, kw_only=True):
     lane: int
     slots: int
     lease_ms: int | None = None
+    renew: bool = True
     fetch: list[str] | None = None
     tenants: list[str] | None = None
     tenant_filter: str | None = None
@@ -191,6 +192,19 @@ class Disagreement(msgspec.Struct, tag_field="event", tag="disagreement"):
     what: str
 
 
+class TaskFailed(msgspec.Struct, tag_field="event", tag="task_failed"):
+    """A task of the core panicked or hung; the message says what follows."""
+
+    task: str
+    message: str
+
+
+class CoreFailed(msgspec.Struct, tag_field="event", tag="core_failed"):
+    """The core has ended by itself: nothing will happen any more."""
+
+    message: str
+
+
 class Log(msgspec.Struct, tag_field="event", tag="log"):
     """A record of `job.log`, or a line that a handler printed."""
 
@@ -265,6 +279,8 @@ Event = (
     | Overdue
     | Suspects
     | Disagreement
+    | TaskFailed
+    | CoreFailed
     | Dropped
 )
 read_event: Final = msgspec.json.Decoder(Event).decode

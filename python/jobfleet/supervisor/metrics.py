@@ -61,6 +61,9 @@ def _fleet(status: FleetStatus) -> Iterable[Metric]:
         reloads.add_metric([outcome], count)
     yield reloads
     yield CounterMetricFamily("jobfleet_link_errors", "Malformed frames of workers.", status.totals.link_errors)
+    yield CounterMetricFamily(
+        "jobfleet_task_failures", "Tasks of the core that failed and were replaced.", status.totals.task_failures
+    )
 
 
 def _credentials(status: AuthStatus) -> Iterable[Metric]:

@@ -81,6 +81,11 @@ class Reloader:
         """The generation of a pool that is on trial."""
         return self._trials.get(pool)
 
+    def awaits(self, pool: str) -> bool:
+        """Whether a new generation of this pool is on trial, or was asked for by name and comes next."""
+        queued = self._queued.pools if self._queued is not None else None
+        return pool in self._trials or (queued is not None and pool in queued)
+
     def request(self, why: str, pools: set[str] | None = None) -> asyncio.Future[ReloadOutcome]:
         """Reload these pools, or the whole fleet. Raises `ReloadRefused` in a drain."""
         if self._fleet.state in (FleetState.DRAINING, FleetState.STOPPED):
@@ -206,6 +211,7 @@ class Reloader:
         pools, grace_s = self._fleet.pools, self._fleet.settings.grace.s
         if self._changes is not None:
             self._fleet.settings = self._changes.settings
+            self._around.core.set_grace(self._fleet.settings.grace.ms)
         trials, self._trials = self._trials, {}
         chosen = {**self._kept, **trials}
         # In the order of the settings, so that status does not jump about.

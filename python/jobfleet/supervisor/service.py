@@ -65,7 +65,7 @@ def serve(
             log.error(f"the local engine cannot be started: {error}")
             return ExitCode.ENGINE
         try:
-            credentials = credentials_of(settings, loaded.strategy, engine)
+            credentials = credentials_of(settings, loaded.strategy, engine, loaded.token_proxy)
         except ValueError as error:
             log.error(str(error))
             return ExitCode.SETTINGS
@@ -111,7 +111,7 @@ def _engine(url: str | None, log: Log, stack: contextlib.ExitStack) -> EngineAdd
     local = LocalEngine(msgspec.json.encode({"host": "127.0.0.1", "port": 0}))
     stack.callback(local.stop)
     address = EngineAddress("camunda", f"http://127.0.0.1:{local.port}", None)
-    log.info(f"local engine listens on {address.url}")
+    log.info(f"no engine is set: an embedded local engine listens on {address.url}")
     return address
 
 

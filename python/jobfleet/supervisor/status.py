@@ -105,6 +105,8 @@ class Totals(msgspec.Struct, kw_only=True):
     in_flight: int = 0
     held_polls: int = 0
     link_errors: int = 0
+    task_failures: int = 0
+    """Tasks of the core that panicked or hung, and were replaced."""
     restarts: int = 0
 
 
@@ -227,6 +229,7 @@ def _totals(fleet: Fleet, core: CoreStatus) -> Totals:
         in_flight=core.in_flight,
         held_polls=core.held_polls,
         link_errors=core.link_errors,
+        task_failures=core.task_failures,
         restarts=sum(pool.restarts for pool in fleet.pools.current.values()),
         waiting=sum(kind.waiting for kind in core.types),
         running=sum(kind.running for kind in core.types),

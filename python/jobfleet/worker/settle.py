@@ -13,6 +13,7 @@ from jobfleet.handlers.duration import to_ms
 from jobfleet.handlers.errors import JobError, JobFailure
 from jobfleet.handlers.job import Job
 from jobfleet.worker.encode import NotEncodable, encode
+from jobfleet.worker.failure_log import FailureLog
 from jobfleet.worker.failure_text import cut, failure_text
 from jobfleet.worker.fork_guard import ForkGuard
 from jobfleet.worker.results import encode_completion
@@ -28,6 +29,7 @@ class Settler:
         self._link = link
         self._lane = lane
         self._guard = guard
+        self._log = FailureLog(link, lane)
 
     def decode_again(self, slot: int, number: int, binding: Binding, raw: bytes, error: Exception) -> Job[Any] | None:
         """The job after all, or None when its variables do not fit and it is settled as failed."""
@@ -85,7 +87,9 @@ class Settler:
             backoff = backoff_for(binding.backoff, type(error))
             retries = backoff.retries_left(job.retries)
             pause_ms = backoff.pause_ms(job.retries)
-            self._link.fail(self._lane, slot, number, failure_text(error), retries, pause_ms)
+            text = failure_text(error)
+            self._link.fail(self._lane, slot, number, text, retries, pause_ms)
+            self._log.failed(number, text, retries, pause_ms)
 
     def _fail_exactly(self, slot: int, number: int, binding: Binding, job: Job[Any], failure: JobFailure) -> None:
         usual = backoff_for(binding.backoff, type(failure))
@@ -98,15 +102,14 @@ class Settler:
         self._link.fail(self._lane, slot, number, cut(str(failure.message)), retries, pause_ms, variables)
 
     def _bad_data(self, slot: int, number: int, binding: Binding, message: str, job: Job[Any] | None = None) -> None:
+        retries, pause_ms = None, None
         if not binding.retry_bad_data:
-            self._link.fail(self._lane, slot, number, cut(message), 0, 0)
-        elif job is None:
-            self._link.fail(self._lane, slot, number, cut(message))
-        else:
+            retries, pause_ms = 0, 0
+        elif job is not None:
             backoff = backoff_for(binding.backoff, NotEncodable)
-            self._link.fail(
-                self._lane, slot, number, cut(message), backoff.retries_left(job.retries), backoff.pause_ms(job.retries)
-            )
+            retries, pause_ms = backoff.retries_left(job.retries), backoff.pause_ms(job.retries)
+        self._link.fail(self._lane, slot, number, cut(message), retries, pause_ms)
+        self._log.failed(number, cut(message), retries, pause_ms or 0)
 
     def _not_accepted(self, slot: int, number: int, message: str) -> None:
         try:

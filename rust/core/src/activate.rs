@@ -12,6 +12,7 @@ use crate::fleet::{Fleet, backoff};
 use crate::job::now;
 use crate::renew::Permit;
 use crate::state::JobType;
+use crate::tasks::Pulse;
 use crate::transport::{Line, SendError};
 
 /// A poll that is held longer than this waits for jobs, not for the engine: its permit goes to others.
@@ -40,12 +41,13 @@ pub(crate) struct Poller {
     failures: u32,
     /// The number of the header that the latest poll carried.
     header: u64,
+    pulse: Rc<Pulse>,
 }
 
 impl Poller {
-    pub(crate) fn new(fleet: Rc<Fleet>, job_type: usize, second: bool) -> Self {
-        let line = Line::polls(job_type);
-        Self { fleet, job_type, second, line, given_up: false, failures: 0, header: 0 }
+    pub(crate) fn new(fleet: Rc<Fleet>, job_type: usize, second: bool, pulse: Rc<Pulse>) -> Self {
+        let line = Line::polls(job_type).watched(Rc::clone(&pulse));
+        Self { fleet, job_type, second, line, given_up: false, failures: 0, header: 0, pulse }
     }
 
     /// Polls until the fleet activates no more.
@@ -62,7 +64,7 @@ impl Poller {
                 // What could be done then may be done by now.
                 jobs = self.demand().unwrap_or(1);
             }
-            let permit = self.fleet.permit().await;
+            let permit = self.fleet.permit(Duration::MAX).await;
             let gap = self.fleet.permits.borrow().poll_gap();
             if !self.fleet.activating.get() {
                 break;
@@ -121,6 +123,7 @@ impl Poller {
         let fetch_turn = asked.fetch_turn;
         let sent_at = now();
         let outcome = self.exchange(jobs, permit).await;
+        self.pulse.rest();
         drop(asked);
         let time = now();
         match outcome {

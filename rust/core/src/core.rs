@@ -3,7 +3,10 @@
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc as blocking};
@@ -13,16 +16,17 @@ use std::time::Duration;
 use rustc_hash::FxHashMap;
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
-use tokio::task::{LocalSet, spawn_local};
+use tokio::task::LocalSet;
 
 use crate::engine::{Camunda, Engine};
-use crate::events::Events;
+use crate::events::{Event, Events};
 use crate::fleet::Fleet;
 use crate::fork_guard::ForkGuard;
 use crate::link::socket_pair;
 use crate::recorder::{LaneSpec, Recorder};
 use crate::settings::{CoreSettings, EngineKind, PoolSpec};
 use crate::state::Worker;
+use crate::tasks::{self, Pulse, Tamper};
 use crate::transport::{Route, Transport};
 use crate::{dispatch, renew, settle, version, watch, workers};
 
@@ -67,6 +71,11 @@ pub struct WorkerEnds {
     pub recorder: OwnedFd,
 }
 
+/// Makes the engine's protocol on the core's thread.
+type MakeEngine = Box<dyn FnOnce() -> Box<dyn Engine> + Send>;
+
+type LocalTask = Pin<Box<dyn Future<Output = ()>>>;
+
 enum Command {
     DeclarePool(u32, PoolSpec),
     SwitchPools { begin: Vec<u32>, end: Vec<u32> },
@@ -78,9 +87,12 @@ enum Command {
     ShunWorker(u64, bool),
     CondemnWorker(u64, bool),
     BreakBooks(String),
+    Tamper(Tamper),
+    PinAddresses(Option<Vec<SocketAddr>>),
     StopActivation,
     GiveUp(String),
     SetAuthorization(Option<String>),
+    SetGrace(u64),
     Status(blocking::Sender<Vec<u8>>),
     Stop,
 }
@@ -100,6 +112,7 @@ pub struct Core {
 
 struct Pending {
     settings: CoreSettings,
+    engine: MakeEngine,
     route: Route,
     commands: mpsc::UnboundedReceiver<Command>,
 }
@@ -107,15 +120,28 @@ struct Pending {
 impl Core {
     /// Makes a core that does nothing before [`start`](Self::start). `settings` are JSON.
     pub fn new(settings: &[u8]) -> Result<Self, CoreError> {
-        let settings: CoreSettings = serde_json::from_slice(settings)
-            .map_err(|error| CoreError::Invalid(format!("core settings: {error}")))?;
+        let settings = read(settings)?;
+        let fencing = settings.fencing;
+        let engine: MakeEngine = match settings.engine.kind {
+            EngineKind::Camunda => Box::new(move || Box::new(Camunda::new(fencing))),
+        };
+        Self::made(settings, engine)
+    }
+
+    /// The same over another protocol, so that a test sees what follows from its defects.
+    #[doc(hidden)]
+    pub fn with_engine(settings: &[u8], engine: MakeEngine) -> Result<Self, CoreError> {
+        Self::made(read(settings)?, engine)
+    }
+
+    fn made(settings: CoreSettings, engine: MakeEngine) -> Result<Self, CoreError> {
         let route = Route::new(&settings.engine).map_err(CoreError::Invalid)?;
         let (sender, receiver) = mpsc::unbounded_channel();
         Ok(Self {
             guard: ForkGuard::new()?,
             events: Arc::new(Events::new()?),
             commands: sender,
-            pending: Mutex::new(Some(Pending { settings, route, commands: receiver })),
+            pending: Mutex::new(Some(Pending { settings, engine, route, commands: receiver })),
             thread: Mutex::default(),
             pools: Mutex::default(),
             pool_ids: AtomicU32::new(0),
@@ -131,8 +157,14 @@ impl Core {
         };
         let events = Arc::clone(&self.events);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let body = move || LocalSet::new().block_on(&runtime, run(pending, events));
-        let thread = std::thread::Builder::new().name("jobfleet-core".to_owned()).spawn(body)?;
+        tasks::quiet_panics();
+        let body = move || {
+            let all = || LocalSet::new().block_on(&runtime, run(pending, Arc::clone(&events)));
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(all)) {
+                events.push(&Event::CoreFailed { message: tasks::panic_words(&*payload) });
+            }
+        };
+        let thread = std::thread::Builder::new().name(tasks::THREAD.to_owned()).spawn(body)?;
         *lock(&self.thread) = Some(thread);
         Ok(())
     }
@@ -224,6 +256,19 @@ impl Core {
         self.send(Command::BreakBooks(how))
     }
 
+    /// Has a task fail, so that a test sees it replaced.
+    #[doc(hidden)]
+    pub fn tamper(&self, with: Tamper) -> Result<(), CoreError> {
+        self.send(Command::Tamper(with))
+    }
+
+    /// Uses these addresses in place of what the engine's name resolves to, so that a test can have some of them dead;
+    /// with none the name cannot be resolved.
+    #[doc(hidden)]
+    pub fn pin_addresses(&self, addresses: Option<Vec<SocketAddr>>) -> Result<(), CoreError> {
+        self.send(Command::PinAddresses(addresses))
+    }
+
     /// Starts no more polls.
     pub fn stop_activation(&self) -> Result<(), CoreError> {
         self.send(Command::StopActivation)
@@ -237,6 +282,11 @@ impl Core {
     /// Replaces the Authorization header.
     pub fn set_authorization(&self, value: Option<String>) -> Result<(), CoreError> {
         self.send(Command::SetAuthorization(value))
+    }
+
+    /// Replaces the grace period, in milliseconds: polls that follow are held no longer than fits into it.
+    pub fn set_grace(&self, grace_ms: u64) -> Result<(), CoreError> {
+        self.send(Command::SetGrace(grace_ms))
     }
 
     /// Readable while [`take_events`](Self::take_events) has something to return.
@@ -280,22 +330,19 @@ impl Core {
     }
 }
 
+fn read(settings: &[u8]) -> Result<CoreSettings, CoreError> {
+    serde_json::from_slice(settings).map_err(|error| CoreError::Invalid(format!("core settings: {error}")))
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The core's thread: starts the loops, then follows commands.
 async fn run(mut pending: Pending, events: Arc<Events>) {
-    let engine: Box<dyn Engine> = match pending.settings.engine.kind {
-        EngineKind::Camunda => Box::new(Camunda::new(pending.settings.fencing)),
-    };
     let transport = Transport::new(pending.route, Arc::clone(&events));
-    let fleet = Rc::new(Fleet::new(pending.settings, engine, transport, events));
-    spawn_local(version::watch(Rc::clone(&fleet)));
-    spawn_local(dispatch::watch_prefetch(Rc::clone(&fleet)));
-    spawn_local(renew::watch_leases(Rc::clone(&fleet)));
-    spawn_local(settle::janitor(Rc::clone(&fleet)));
-    spawn_local(watch::watch_workers(Rc::clone(&fleet)));
+    let fleet = Rc::new(Fleet::new(pending.settings, (pending.engine)(), transport, events));
+    start_loops(&fleet);
     while let Some(command) = pending.commands.recv().await {
         match command {
             Command::DeclarePool(id, spec) => fleet.declare_pool(id, &spec),
@@ -312,15 +359,29 @@ async fn run(mut pending: Pending, events: Arc<Events>) {
             Command::ShunWorker(worker, shunned) => fleet.shun(worker, shunned),
             Command::CondemnWorker(worker, blameless) => fleet.condemn(worker, blameless),
             Command::BreakBooks(how) => fleet.break_books(&how),
+            Command::Tamper(with) => fleet.tasks.tamper(with),
+            Command::PinAddresses(addresses) => fleet.transport.pin_addresses(addresses),
             Command::StopActivation => fleet.stop_activation(),
             Command::GiveUp(reason) => fleet.give_up(&reason),
             Command::SetAuthorization(value) => fleet.set_authorization(value.as_deref()),
+            Command::SetGrace(grace_ms) => fleet.grace_ms.set(grace_ms),
             Command::Status(reply) => {
                 let _ = reply.send(serde_json::to_vec(&fleet.snapshot()).unwrap_or_default());
             }
             Command::Stop => return,
         }
     }
+}
+
+/// Starts what runs for as long as the core, beside what each job type, outcome connection and worker has.
+fn start_loops(fleet: &Rc<Fleet>) {
+    let keep =
+        |name: &str, task: fn(Rc<Fleet>, Rc<Pulse>) -> LocalTask| tasks::keep(fleet, name.to_owned(), task);
+    keep("version watch", |fleet, pulse| Box::pin(version::watch(fleet, pulse)));
+    keep("prefetch watch", |fleet, _| Box::pin(dispatch::watch_prefetch(fleet)));
+    keep("lease watch", |fleet, _| Box::pin(renew::watch_leases(fleet)));
+    keep("janitor of connections", |fleet, _| Box::pin(settle::janitor(fleet)));
+    keep("worker watch", |fleet, _| Box::pin(watch::watch_workers(fleet)));
 }
 
 impl Fleet {
@@ -331,6 +392,9 @@ impl Fleet {
         let worker = Worker::new(id, Rc::clone(&socket), recorder, pool);
         pool.workers.push(worker);
         drop(state);
-        spawn_local(workers::serve(Rc::clone(self), id, socket));
+        let link = workers::serve(Rc::clone(self), id, socket);
+        tasks::once(self, "link of a worker", link, move |fleet| {
+            fleet.break_worker(id, "the core's end of its link has failed");
+        });
     }
 }

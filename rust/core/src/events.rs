@@ -61,6 +61,15 @@ pub enum Event {
         key: String,
         message: String,
     },
+    /// A task of the core failed; the message says how, and what follows.
+    TaskFailed {
+        task: String,
+        message: String,
+    },
+    /// The core has ended, for this reason: nothing will happen any more.
+    CoreFailed {
+        message: String,
+    },
     /// The audit found that the books disagreed, and mended them.
     Disagreement {
         what: String,

@@ -18,7 +18,9 @@ use crate::poison::{Poison, Rules};
 use crate::settings::CoreSettings;
 use crate::settle::Outcomes;
 use crate::state::State;
+use crate::tasks::Tasks;
 use crate::transport::Transport;
+use crate::watch;
 
 pub(crate) struct Fleet {
     pub(crate) settings: CoreSettings,
@@ -40,6 +42,8 @@ pub(crate) struct Fleet {
     /// Wakes the loop that watches leases.
     pub(crate) holding: Notify,
     pub(crate) activating: Cell<bool>,
+    /// How long handlers may still run after a drain began.
+    pub(crate) grace_ms: Cell<u64>,
     /// Held polls are dropped, whatever they cost.
     pub(crate) abandon: Notify,
     pub(crate) abandoned: Cell<bool>,
@@ -49,7 +53,10 @@ pub(crate) struct Fleet {
     pub(crate) permits_held: Cell<u32>,
     /// How often time limits are looked at: by the shortest one that was declared.
     pub(crate) look_every: Cell<Duration>,
+    /// Between two looks at workers and books.
+    pub(crate) watch_every: Duration,
     pub(crate) audit: RefCell<Audit>,
+    pub(crate) tasks: Tasks,
     /// Whether the last look found workers that do not move.
     pub(crate) suspected: Cell<bool>,
     /// Wakes polls that pause after an error.
@@ -77,9 +84,12 @@ impl Fleet {
     ) -> Self {
         let seed = now().as_nanos() as u64 | 1;
         let permits = Permits::new(settings.backpressure.into(), seed);
+        let grace_ms = settings.grace_ms;
         let outcomes = Outcomes::new(settings.outcome_connections_max);
         let rules =
             Rules { convict_after: settings.poison_deaths, charge_every: settings.deaths_cost_retries };
+        let watch_every =
+            Duration::from_millis(settings.look_every_ms).clamp(watch::MOST_OFTEN, watch::EVERY);
         transport.set_authorization(settings.authorization.as_deref());
         let gate = Gate::new(settings.await_authorization);
         Self {
@@ -98,13 +108,16 @@ impl Fleet {
             prefetched: Notify::new(),
             holding: Notify::new(),
             activating: Cell::new(true),
+            grace_ms: Cell::new(grace_ms),
             abandon: Notify::new(),
             abandoned: Cell::new(false),
             drained_told: Cell::new(false),
             link_errors: Cell::new(0),
             permits_held: Cell::new(0),
-            look_every: Cell::new(crate::watch::EVERY),
+            look_every: Cell::new(watch_every),
+            watch_every,
             audit: RefCell::default(),
+            tasks: Tasks::default(),
             suspected: Cell::new(false),
             recovered: Notify::new(),
             relearn: Notify::new(),

@@ -3,14 +3,12 @@
 
 use std::rc::Rc;
 
-use tokio::task::spawn_local;
-
 use crate::activate::Poller;
 use crate::fleet::Fleet;
 use crate::ledger::JobId;
 use crate::settings::PoolSpec;
 use crate::state::{JobType, Pool, PoolType, State};
-use crate::watch;
+use crate::{tasks, watch};
 
 /// Why jobs go back whose type has left the fleet, or whose variables were chosen by handlers that have left.
 const UNSERVED: &str = "no handler of this fleet runs the job type any more";
@@ -43,8 +41,13 @@ impl Fleet {
         let fresh: Vec<usize> = unpolled.map(|(index, kind)| (index, kind.polled = true).0).collect();
         drop(state);
         for job_type in fresh {
+            let state = self.state.borrow();
+            let name = state.types.get(job_type).map(|kind| Rc::clone(&kind.name)).unwrap_or_default();
+            drop(state);
             for second in [false, true] {
-                spawn_local(Poller::new(Rc::clone(self), job_type, second).run());
+                tasks::keep(self, format!("poller of {name}"), move |fleet, pulse| {
+                    Poller::new(fleet, job_type, second, pulse).run()
+                });
             }
         }
         self.return_unwanted(&stale);

@@ -10,7 +10,7 @@ use crate::state::JobType;
 impl Fleet {
     /// How long a poll of a type may be held.
     pub(crate) fn hold_of(&self, kind: &JobType) -> Duration {
-        let usual = || self.settings.hold(self.capabilities().notices_departed_clients);
+        let usual = || self.settings.hold(self.capabilities().notices_departed_clients, self.grace_ms.get());
         kind.hold.unwrap_or_else(usual)
     }
 

@@ -33,10 +33,13 @@ mod snapshot;
 mod solitude;
 mod state;
 pub mod stats;
+mod tasks;
 mod transport;
 mod version;
 mod watch;
 mod workers;
 
 pub use crate::core::{Core, CoreError, WorkerEnds};
+#[doc(hidden)]
+pub use crate::tasks::Tamper;
 pub use crate::transport::{Address, AddressError};

@@ -119,12 +119,24 @@ impl Permits {
 
     /// Take a permit, or learn when to ask again. Permits count while there is no cap, too.
     pub fn try_acquire(&mut self, now: Duration) -> Acquire {
+        self.try_acquire_by(now, Duration::MAX)
+    }
+
+    /// The same, and from `urgent_at` on a permit is granted whatever the cap: for what must not wait longer.
+    pub fn try_acquire_by(&mut self, now: Duration, urgent_at: Duration) -> Acquire {
         let Some(cap) = self.cap else { return self.grant(now) };
+        if now >= urgent_at {
+            return self.grant(now);
+        }
         if now < self.not_before {
-            return Acquire::Wait { until: self.not_before };
+            return Acquire::Wait { until: self.not_before.min(urgent_at) };
         }
         let probe_at = self.last_grant.saturating_add(self.probe_wait);
-        if self.in_use < cap || now >= probe_at { self.grant(now) } else { Acquire::Wait { until: probe_at } }
+        if self.in_use < cap || now >= probe_at {
+            self.grant(now)
+        } else {
+            Acquire::Wait { until: probe_at.min(urgent_at) }
+        }
     }
 
     /// Give a permit back: its request was answered, parked or dropped.

@@ -12,7 +12,8 @@ use crate::ledger::{JobId, Stage};
 use crate::permits::Acquire;
 use crate::recorder::Progress;
 use crate::settle::Work;
-use crate::state::{Blame, WorkerState};
+use crate::state::{Blame, State, WorkerState};
+use crate::tasks;
 
 /// Leases are looked at no more often than this.
 const MOST_OFTEN: Duration = Duration::from_millis(20);
@@ -32,6 +33,7 @@ pub(crate) async fn watch_leases(fleet: Rc<Fleet>) {
             continue;
         };
         sleep((lease / 16).clamp(MOST_OFTEN, LEAST_OFTEN)).await;
+        fleet.outcomes.look(&fleet, now());
         let due = fleet.state.borrow().ledger.due(now());
         for id in due {
             fleet.attend(id);
@@ -104,24 +106,28 @@ impl Fleet {
 
     fn renew(self: &Rc<Self>, id: JobId) {
         let mut state = self.state.borrow_mut();
-        let Some(entry) = state.ledger.get_mut(id) else { return };
+        let State { ledger, types, .. } = &mut *state;
+        let Some(entry) = ledger.get_mut(id) else { return };
+        let Some(kind) = types.get(entry.job_type).filter(|kind| kind.renew) else { return };
         entry.renewing = true;
-        let job_type = entry.job_type;
-        let Some(lease) = state.types.get(job_type).map(|kind| kind.lease) else { return };
+        let (lease, held) = (kind.lease, entry.lease);
         drop(state);
         let fleet = Rc::clone(self);
-        tokio::task::spawn_local(async move {
+        let renewal = async move {
+            // A job that is lost costs the engine more than one request above the cap.
+            let urgent_at = held.end.saturating_sub(lease / 4);
             // Held until the renewal is concluded, whatever that takes.
-            let permit = fleet.permit().await;
+            let permit = fleet.permit(urgent_at).await;
             fleet.outcomes.push(&fleet, Work::renew(id, lease, permit));
-        });
+        };
+        tasks::once(self, "renewal", renewal, move |fleet| fleet.forsake(id, true));
     }
 
-    /// Waits for a permit.
-    pub(crate) async fn permit(self: &Rc<Self>) -> Permit {
+    /// Waits for a permit. At `urgent_at` it is granted whatever the cap.
+    pub(crate) async fn permit(self: &Rc<Self>, urgent_at: Duration) -> Permit {
         loop {
             let freed = self.permit_freed.notified();
-            let answer = self.permits.borrow_mut().try_acquire(now());
+            let answer = self.permits.borrow_mut().try_acquire_by(now(), urgent_at);
             match answer {
                 Acquire::Granted(_) => {
                     self.permits_held.set(self.permits_held.get() + 1);

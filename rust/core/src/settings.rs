@@ -20,7 +20,7 @@ pub struct CoreSettings {
     /// How long the engine may hold a poll, in milliseconds; None chooses by the engine's version and the grace.
     #[serde(default)]
     pub hold_ms: Option<u64>,
-    /// How long handlers may still run after a drain began, in milliseconds.
+    /// How long handlers may still run after a drain began, in milliseconds, until another grace is set.
     #[serde(default = "default_grace_ms")]
     pub grace_ms: u64,
     /// The Authorization header of every request.
@@ -55,6 +55,9 @@ pub struct CoreSettings {
     /// Whether every death costs the jobs that ran a retry.
     #[serde(default)]
     pub deaths_cost_retries: bool,
+    /// Between two looks at the workers and at the core's own books, in milliseconds; a second at most.
+    #[serde(default = "default_look_every_ms")]
+    pub look_every_ms: u64,
 }
 
 /// Which engine, and where.
@@ -77,6 +80,9 @@ pub struct EngineSettings {
     /// Connections are replaced at about this age, in milliseconds, by ones to newly resolved addresses.
     #[serde(default = "default_connection_max_age_ms")]
     pub connection_max_age_ms: u64,
+    /// How long a host may take to accept a connection, in milliseconds.
+    #[serde(default = "default_connect_limit_ms")]
+    pub connect_limit_ms: u64,
 }
 
 /// Certificates and keys. Where both are given, PEM text wins over a file.
@@ -162,12 +168,13 @@ impl CoreSettings {
         Duration::from_millis(self.answer_limit_ms)
     }
 
-    /// How long a poll may be held. Where a departed client is not noticed, a drain has to wait for it.
-    pub(crate) fn hold(&self, notices_departed_clients: bool) -> Duration {
+    /// How long a poll may be held. Where a departed client is not noticed, a drain has to wait for it: `grace_ms` is
+    /// what it has for that.
+    pub(crate) fn hold(&self, notices_departed_clients: bool, grace_ms: u64) -> Duration {
         let chosen = match self.hold_ms {
             Some(hold_ms) => hold_ms,
             None if notices_departed_clients => 10_000,
-            None => 3_000.min(self.grace_ms / 3),
+            None => 3_000.min(grace_ms / 3),
         };
         Duration::from_millis(chosen.max(50))
     }
@@ -199,8 +206,17 @@ fn default_connection_max_age_ms() -> u64 {
     600_000
 }
 
+/// A host that does not accept a connection in this time is as good as down.
+fn default_connect_limit_ms() -> u64 {
+    5_000
+}
+
 fn default_poison_deaths() -> u32 {
     3
+}
+
+fn default_look_every_ms() -> u64 {
+    1_000
 }
 
 /// One generation of a pool: what its workers can run.
@@ -233,6 +249,9 @@ pub struct TypeSpec {
     pub slots: u32,
     /// The lease to ask for, in milliseconds.
     pub lease_ms: u64,
+    /// Whether the lease is renewed while the job runs.
+    #[serde(default = "yes")]
+    pub renew: bool,
     /// The variables to fetch; None fetches all.
     #[serde(default)]
     pub fetch: Option<Vec<String>>,

@@ -26,6 +26,8 @@ pub(crate) struct Snapshot {
     held_polls: u64,
     activating: bool,
     link_errors: u64,
+    /// Tasks of the core that panicked or got stuck, and were replaced.
+    task_failures: u64,
     slot_audit: Audit,
     poison: PoisonStatus,
 }
@@ -151,6 +153,7 @@ impl Fleet {
             held_polls: state.types.iter().map(|kind| kind.held_polls).sum(),
             activating: self.activating.get(),
             link_errors: self.link_errors.get(),
+            task_failures: self.tasks.failures(),
             slot_audit: self.audit.borrow().clone(),
             poison: PoisonStatus { suspects: state.poison.len(), convicted: state.poison.convicted() },
         }

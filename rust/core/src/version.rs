@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::fleet::{Fleet, backoff};
+use crate::tasks::Pulse;
 use crate::transport::{Line, SendError};
 
 /// An upgrade that nothing hints at is noticed within this time; one small request costs nothing at this pace.
@@ -18,11 +19,12 @@ const NO_OFTENER: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Asks for the engine's version until the fleet activates no more.
-pub(crate) async fn watch(fleet: Rc<Fleet>) {
+pub(crate) async fn watch(fleet: Rc<Fleet>, pulse: Rc<Pulse>) {
     let mut failures = 0u32;
     while fleet.activating.get() {
         let asked_at = Instant::now();
-        let learnt = ask(&fleet).await;
+        let learnt = ask(&fleet, &pulse).await;
+        pulse.rest();
         fleet.version_asked.send_replace(true);
         match learnt {
             Ok(()) => {
@@ -58,10 +60,10 @@ impl Unknown {
     }
 }
 
-async fn ask(fleet: &Rc<Fleet>) -> Result<(), Unknown> {
+async fn ask(fleet: &Rc<Fleet>, pulse: &Rc<Pulse>) -> Result<(), Unknown> {
     fleet.authorized_to_poll().await;
     let request = fleet.engine.borrow().probe();
-    let mut line = Line::outcomes();
+    let mut line = Line::outcomes().watched(Rc::clone(pulse));
     let mut header = 0;
     let answer = async {
         line.ready(&fleet.transport).await?;

@@ -124,6 +124,8 @@ pub struct Settings {
     pub uncaught_errors: Vec<String>,
     /// The member that carries a lease token: servers before 8.10's release call it `leaseToken`.
     pub lease_member: String,
+    /// How far the clock that deadlines are told in is ahead of this host's.
+    pub clock_offset_ms: i64,
     /// How many ended jobs stay inspectable.
     pub history: usize,
 }
@@ -145,6 +147,7 @@ impl Default for Settings {
             max_record_bytes: 2 << 20,
             uncaught_errors: Vec::new(),
             lease_member: "jobLeaseToken".into(),
+            clock_offset_ms: 0,
             history: 10_000,
         }
     }

@@ -92,6 +92,10 @@ impl Core {
         self.0.set_authorization(value).map_err(raise)
     }
 
+    fn set_grace(&self, grace_ms: u64) -> PyResult<()> {
+        self.0.set_grace(grace_ms).map_err(raise)
+    }
+
     #[getter]
     fn event_fd(&self) -> i32 {
         self.0.event_fd().as_raw_fd()

@@ -11,7 +11,7 @@ PROCESS = os.environ["TEST_PROCESS"]
 DIRECTORY = Path(os.environ["TEST_DIR"])
 
 
-@handler(f"{PROCESS}-work", lease="3s", hold="500ms")
+@handler(f"{PROCESS}-work", lease=os.environ.get("TEST_LEASE", "3s"), hold="500ms")
 def work(job: Job[dict[str, Any]]) -> dict[str, object]:
     with (DIRECTORY / "started").open("a") as started:
         started.write(f"{job.key} {job.retries}\n")

@@ -46,6 +46,19 @@ fn legacy_counts_and_never_limits() {
 }
 
 #[test]
+fn what_is_urgent_gets_a_permit_whatever_the_cap() {
+    let mut permits = refused_times(8);
+    assert_eq!(permits.cap(), Some(1));
+    let (now, urgent_at) = (at(10_000), at(10_500));
+    assert_eq!(permits.try_acquire_by(now, urgent_at), Acquire::Granted(1));
+    assert!(matches!(permits.try_acquire_by(now, urgent_at), Acquire::Wait { until } if until <= urgent_at));
+    assert_eq!(permits.try_acquire_by(urgent_at, urgent_at), Acquire::Granted(2));
+    permits.release();
+    permits.release();
+    assert_eq!(permits.in_use(), 0);
+}
+
+#[test]
 fn permits_taken_without_a_cap_count_against_a_later_one() {
     let mut permits = Permits::new(Profile::Balanced, 1);
     for n in 1..=20 {

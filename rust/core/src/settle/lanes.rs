@@ -16,6 +16,7 @@ use crate::ledger::JobId;
 use crate::link::Outcome;
 use crate::renew::Permit;
 use crate::settings::Backpressure;
+use crate::tasks;
 use crate::transport::{Kind, Line, SendError};
 
 /// Idle lanes are looked at this often, so that no connection idles until the engine closes it.
@@ -26,6 +27,9 @@ const STALLED_AFTER: Duration = Duration::from_secs(1);
 
 /// An engine that answers nothing at all is not asked by ever more connections.
 const MOST_STALLED: usize = 64;
+
+/// Connections beyond the limit for what cannot wait for a free one.
+const URGENT: usize = 8;
 
 /// A command on its way to the engine.
 pub(crate) struct Work {
@@ -43,6 +47,15 @@ impl Work {
 
     pub(crate) fn renew(id: JobId, lease: Duration, permit: Permit) -> Self {
         Self { id, command: Command::Renew(lease), history: History::default(), _permit: Some(permit) }
+    }
+
+    pub(crate) fn is_renewal(&self) -> bool {
+        matches!(self.command, Command::Renew(_))
+    }
+
+    /// Renewals, which come when half of the lease is over, and hand-backs, whose jobs others could be doing.
+    fn is_urgent(&self) -> bool {
+        matches!(self.command, Command::Renew(_) | Command::Settle(Outcome::HandBack { .. }))
     }
 }
 
@@ -65,6 +78,8 @@ struct Lane {
     look: Cell<bool>,
     /// Since when it waits for an answer.
     asked_at: Cell<Option<Duration>>,
+    /// What it carries: the job, and whether its lease is renewed.
+    carries: Cell<Option<(JobId, bool)>>,
 }
 
 impl Outcomes {
@@ -108,10 +123,14 @@ impl Outcomes {
         }
     }
 
-    /// Takes in work; it goes to an idle lane, to a new one while more are worth having, or waits.
+    /// Takes in work; it goes to an idle lane, to a new one while more are worth having, or waits: what is urgent
+    /// in front of all else.
     pub(crate) fn push(&self, fleet: &Rc<Fleet>, work: Work) {
-        if self.busy() >= self.limit() {
-            self.queue.borrow_mut().push_back(work);
+        let is_urgent = work.is_urgent();
+        let limit = if is_urgent { self.limit() + URGENT } else { self.limit() };
+        if self.busy() >= limit {
+            let mut queue = self.queue.borrow_mut();
+            if is_urgent { queue.push_front(work) } else { queue.push_back(work) }
         } else if let Some(index) = self.idle.borrow_mut().pop() {
             let lanes = self.lanes.borrow();
             let Some(lane) = lanes.get(index) else { return };
@@ -176,17 +195,36 @@ pub(crate) async fn janitor(fleet: Rc<Fleet>) {
     }
 }
 
+/// Carries work for as long as the core runs; one piece that cannot be borne is given up, and no other.
 async fn run(fleet: Rc<Fleet>, lane: Rc<Lane>, index: usize) {
+    while let Err(words) = tasks::caught(carry(&fleet, &lane, index)).await {
+        fleet.outcomes.idle.borrow_mut().retain(|idle| *idle != index);
+        lane.asked_at.set(None);
+        let carried = lane.carries.take();
+        let so = match carried.and_then(|(id, _)| fleet.name_of(id)) {
+            Some(job) => format!("what it had to tell the engine of {job} is given up"),
+            None => "another one takes its place".to_owned(),
+        };
+        fleet.task_failed("outcome connection", &words, &so);
+        if let Some((id, renewal)) = carried {
+            fleet.forsake(id, renewal);
+        }
+    }
+}
+
+async fn carry(fleet: &Rc<Fleet>, lane: &Lane, index: usize) {
     let mut line = Line::outcomes();
     let mut given = lane.given.borrow_mut().take();
     loop {
         let Some(work) = given.take().or_else(|| fleet.outcomes.next()) else {
             fleet.outcomes.idle.borrow_mut().push(index);
-            given = idle(&lane, &mut line).await;
+            given = idle(lane, &mut line).await;
             continue;
         };
         lane.asked_at.set(Some(now()));
-        deliver(&fleet, &mut line, work).await;
+        lane.carries.set(Some((work.id, work.is_renewal())));
+        deliver(fleet, &mut line, work).await;
+        lane.carries.set(None);
         lane.asked_at.set(None);
     }
 }
@@ -225,7 +263,10 @@ async fn deliver(fleet: &Rc<Fleet>, line: &mut Line, mut work: Work) {
         }
         let sent_at = now();
         let mut header = 0;
-        match exchange(fleet, line, &work, &mut header).await {
+        let fenced = has_token && !work.history.without_token;
+        let usual = fleet.settings.answer_limit();
+        let patience = policy::patience(&work.command, fenced, lease.end, sent_at, usual);
+        match exchange(fleet, line, &work, patience, &mut header).await {
             // It had no effect, so it counts as never sent.
             Ok(Verdict::Unauthorized(words)) => fleet.refused(header, &words),
             result => break (lease, has_token, sent_at, header, result),
@@ -244,7 +285,7 @@ async fn deliver(fleet: &Rc<Fleet>, line: &mut Line, mut work: Work) {
     };
     if matches!(result, policy::Result::Answered(Verdict::Backpressure)) {
         fleet.outcomes.refused(fleet.settings.backpressure);
-        if matches!(work.command, Command::Renew(_)) {
+        if work.is_renewal() {
             fleet.permits.borrow_mut().on_backpressure(now());
         }
     } else {
@@ -273,6 +314,7 @@ async fn exchange(
     fleet: &Rc<Fleet>,
     line: &mut Line,
     work: &Work,
+    patience: Duration,
     header: &mut u64,
 ) -> Result<Verdict, SendError> {
     line.ready(&fleet.transport).await?;
@@ -282,6 +324,6 @@ async fn exchange(
         fleet.engine.borrow().command(&entry.job, &work.command, !work.history.without_token)
     };
     *header = fleet.gate.borrow().header();
-    let answer = line.send(&fleet.transport, &request, fleet.settings.answer_limit()).await?;
+    let answer = line.send(&fleet.transport, &request, patience).await?;
     Ok(fleet.engine.borrow().judge(&work.command, &answer))
 }

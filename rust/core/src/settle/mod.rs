@@ -17,6 +17,7 @@ use crate::fleet::Fleet;
 use crate::job::{Lease, now};
 use crate::ledger::{JobId, Stage};
 use crate::link::Outcome;
+use crate::tasks;
 
 /// A job that could not start in time goes back with this pause, so that it does not return at once.
 const LATE_BACKOFF_MS: u64 = 1_000;
@@ -62,10 +63,12 @@ impl Fleet {
     fn conclude(self: &Rc<Self>, mut work: Work, next: Next) {
         if let Next::Retry(pause) = next {
             let fleet = Rc::clone(self);
-            tokio::task::spawn_local(async move {
+            let (id, renewal) = (work.id, work.is_renewal());
+            let again = async move {
                 tokio::time::sleep(pause).await;
                 fleet.outcomes.push(&fleet, work);
-            });
+            };
+            tasks::once(self, "repeat of a command", again, move |fleet| fleet.forsake(id, renewal));
             return;
         }
         if let Command::Renew(lease) = work.command {
@@ -110,6 +113,32 @@ impl Fleet {
             _ => counters.rejected += 1,
         }
         kind.poke();
+    }
+
+    /// Whoever carried a command has failed, and whether the engine has taken it is not known. A renewal is due again;
+    /// of an outcome nothing more is sent, and the engine gives the job out again unless it has been taken.
+    pub(crate) fn forsake(self: &Rc<Self>, id: JobId, renewal: bool) {
+        let mut state = self.state.borrow_mut();
+        if renewal {
+            state.ledger.get_mut(id).into_iter().for_each(|entry| entry.renewing = false);
+            return;
+        }
+        let Some(entry) = state.ledger.remove(id) else { return };
+        if let Some(kind) = state.types.get_mut(entry.job_type) {
+            kind.settling = kind.settling.saturating_sub(1);
+            kind.counters.expired += 1;
+            kind.poke();
+        }
+        drop(state);
+        self.tell_if_drained();
+    }
+
+    /// How a message names a job.
+    fn name_of(&self, id: JobId) -> Option<String> {
+        let state = self.state.borrow();
+        let entry = state.ledger.get(id)?;
+        let kind = state.types.get(entry.job_type)?;
+        Some(format!("job {} ({})", entry.job.key(), kind.name))
     }
 
     fn tell_rejected(&self, id: JobId, words: &str) {

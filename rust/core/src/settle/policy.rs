@@ -8,6 +8,9 @@ use crate::link::Outcome;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
+/// An answer that takes less than this is not late.
+const LEAST_PATIENCE: Duration = Duration::from_millis(250);
+
 /// The completion of finished work waits so long for the engine's next answer, even after the lease's end.
 const LATE_GRACE: Duration = Duration::from_secs(60);
 
@@ -109,6 +112,34 @@ pub(crate) fn useful_until(command: &Command, history: &History, lease_end: Dura
     if may_send(command, history, lease_end, lease_end) { lease_end + LATE_GRACE } else { lease_end }
 }
 
+/// How long to wait for the answer to a command: not for all of the lease, when there is time for another try.
+pub(crate) fn patience(
+    command: &Command,
+    fenced: bool,
+    lease_end: Duration,
+    now: Duration,
+    usual: Duration,
+) -> Duration {
+    let repeatable = match command {
+        Command::Settle(outcome) => fenced || window(outcome).is_none(),
+        Command::Renew(_) => true,
+    };
+    let rest = lease_end.saturating_sub(now) / 2;
+    if repeatable && rest >= LEAST_PATIENCE { rest.min(usual) } else { usual }
+}
+
+/// For how long after it was sent an outcome without an answer may be sent again to an engine without fencing; None
+/// for as long as the lease lasts.
+fn window(outcome: &Outcome) -> Option<u64> {
+    match outcome {
+        Outcome::Complete { .. } | Outcome::Error { .. } => None,
+        // Without retries nobody gets the job next, so a repeat can only hit the incident that it made.
+        Outcome::Fail { retries: Some(0), .. } => None,
+        Outcome::Fail { backoff_ms, .. } => Some(backoff_ms.unwrap_or(Outcome::USUAL_BACKOFF_MS)),
+        Outcome::HandBack { backoff_ms, .. } => Some(*backoff_ms),
+    }
+}
+
 fn unless_expired(command: &Command, pause: Duration, lease_end: Duration, now: Duration) -> Next {
     if let Some(pause) = fitting(pause, lease_end, now) {
         return Next::Retry(pause);
@@ -128,14 +159,7 @@ fn repeat_doubtful(
     now: Duration,
 ) -> Next {
     let Command::Settle(outcome) = command else { return unless_expired(command, pause, lease_end, now) };
-    let window = match outcome {
-        _ if fenced => None,
-        Outcome::Complete { .. } | Outcome::Error { .. } => None,
-        // Without retries nobody gets the job next, so a repeat can only hit the incident that it made.
-        Outcome::Fail { retries: Some(0), .. } => None,
-        Outcome::Fail { backoff_ms, .. } => Some(backoff_ms.unwrap_or(Outcome::USUAL_BACKOFF_MS)),
-        Outcome::HandBack { backoff_ms, .. } => Some(*backoff_ms),
-    };
+    let window = if fenced { None } else { window(outcome) };
     let Some(window_ms) = window else {
         if fenced {
             return unless_expired(command, pause, lease_end, now);
@@ -219,6 +243,24 @@ mod tests {
         assert_eq!(again, Next::Retry(Duration::from_millis(500)));
         let over = next(&renew, busy(), &mut tried(9), false, LEASE_END, LEASE_END - FIRST_PAUSE);
         assert_eq!(over, Next::Expired);
+    }
+
+    #[test]
+    fn an_answer_is_waited_for_no_longer_than_leaves_time_for_another_try() {
+        let usual = Duration::from_secs(15);
+        let left = |ms| LEASE_END - Duration::from_millis(ms);
+        let renew = Command::Renew(Duration::from_secs(4));
+        for command in [&renew, &complete()] {
+            assert_eq!(patience(command, false, LEASE_END, left(2_000), usual), Duration::from_secs(1));
+            assert_eq!(patience(command, false, LEASE_END, left(60_000), usual), usual);
+            assert_eq!(
+                patience(command, false, LEASE_END, left(400), usual),
+                usual,
+                "no time is left for one"
+            );
+        }
+        assert_eq!(patience(&hand_back(0), false, LEASE_END, left(2_000), usual), usual, "it is sent once");
+        assert_eq!(patience(&hand_back(0), true, LEASE_END, left(2_000), usual), Duration::from_secs(1));
     }
 
     #[test]

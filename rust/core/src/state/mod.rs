@@ -36,6 +36,7 @@ pub(crate) struct State {
 pub(crate) struct JobType {
     pub(crate) name: Rc<str>,
     pub(crate) lease: Duration,
+    pub(crate) renew: bool,
     pub(crate) fetch: Option<Rc<[String]>>,
     /// Whether it has pollers; they stay, and ask for nothing, when nobody runs the type any more.
     pub(crate) polled: bool,
@@ -83,6 +84,7 @@ impl JobType {
         Self {
             name: name.into(),
             lease: Duration::from_secs(60),
+            renew: true,
             fetch: None,
             polled: false,
             fetch_turn: 0,
@@ -129,6 +131,7 @@ impl JobType {
     /// Takes over how its handler wants its jobs.
     pub(crate) fn configure(&mut self, spec: &TypeSpec) {
         self.lease = Duration::from_millis(spec.lease_ms);
+        self.renew = spec.renew;
         self.fetch = spec.fetch.as_deref().map(Rc::from);
         self.tenants = Rc::from(spec.tenants.as_slice());
         self.all_tenants = spec.tenant_filter == TenantFilter::Assigned;

@@ -1,63 +1,102 @@
 //! New connections: names are resolved, addresses tried in turn, then the proxy, then TLS.
 
 use std::future::Future;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
 
 use super::Transport;
 use super::error::SendError;
 use super::socket::Socket;
-use super::tls::Reread;
-use crate::events::Event;
 
-/// Levels of log lines, as Python has them.
-const INFO: u8 = 20;
-const WARNING: u8 = 30;
+/// The next address is tried beside one that has not accepted by then (RFC 8305, section 5).
+const NEXT_AFTER: Duration = Duration::from_millis(250);
 
-/// A host that does not accept a connection in this time is as good as down; the next address is tried.
-const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// Addresses that could not be used come last for so long.
+const AVOIDED_FOR: Duration = Duration::from_secs(30);
 
 /// The most time for what follows: a proxy's tunnel, the TLS handshake, the first frames of HTTP/2.
 pub(super) const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 
+/// The most time for all addresses together.
+pub(super) const DIAL_LIMIT: Duration = Duration::from_secs(60);
+
 impl Transport {
     /// Opens a connection, trying every resolved address once.
     pub(super) async fn dial(&self) -> Result<Socket, SendError> {
-        self.reread_certificates();
         let (host, port) = match &self.route.proxy {
             Some(proxy) => (proxy.host.as_str(), proxy.port),
             None => (self.route.address.host.as_str(), self.route.address.port),
         };
-        let addresses = resolve(host, port).await?;
-        self.reach_any(host, &addresses).await
+        let dialling = async {
+            let addresses = self.resolver.resolve(host, port).await.map_err(SendError::Unsent)?;
+            self.reach_any(host, &addresses).await
+        };
+        let late = || format!("no address of {host} can be used within {} s", DIAL_LIMIT.as_secs());
+        timeout(DIAL_LIMIT, dialling).await.unwrap_or_else(|_| Err(SendError::Unsent(late())))
     }
 
-    /// The first address that can be reached, beginning with another one each time.
+    /// The first address that can be used, beginning with another one each time. One that lets itself be waited for
+    /// holds up nobody: others are tried beside it.
     async fn reach_any(&self, host: &str, addresses: &[SocketAddr]) -> Result<Socket, SendError> {
-        let turn = self.turn.get();
-        self.turn.set(turn.wrapping_add(1));
+        let mut left = self.in_turn(addresses).into_iter();
+        let mut connecting = JoinSet::new();
         let mut last = format!("{host} resolves to no address");
-        for step in 0..addresses.len() {
-            let Some(address) = addresses.get(turn.wrapping_add(step) % addresses.len()) else { continue };
-            match self.reach(*address).await {
-                Ok(socket) => return Ok(socket),
-                Err(words) => last = words,
+        loop {
+            if let Some(address) = left.next() {
+                connecting.spawn(connect(address, self.route.connect_limit));
+            }
+            let ended = match left.len() {
+                0 => connecting.join_next().await,
+                _ => match timeout(NEXT_AFTER, connecting.join_next()).await {
+                    Ok(ended) => ended,
+                    Err(_) => continue,
+                },
+            };
+            match ended {
+                None => return Err(SendError::Unsent(last)),
+                Some(Err(broken)) => last = format!("cannot connect: {broken}"),
+                Some(Ok((address, connected))) => {
+                    let reached = match connected {
+                        Ok(socket) => self.secure(socket).await,
+                        Err(words) => Err(words),
+                    };
+                    self.note(address, reached.is_ok());
+                    match reached {
+                        Ok(socket) => return Ok(socket),
+                        Err(words) => last = words,
+                    }
+                }
             }
         }
-        Err(SendError::Unsent(last))
     }
 
-    /// One address, all the way to a stream that HTTP can be spoken over; an error is one sentence.
-    async fn reach(&self, address: SocketAddr) -> Result<Socket, String> {
-        let Ok(connected) = timeout(CONNECT_LIMIT, TcpStream::connect(address)).await else {
-            return Err(format!("{address} does not accept a connection in {} s", CONNECT_LIMIT.as_secs()));
-        };
-        let cannot = |error| format!("cannot connect to {address}: {error}");
-        let mut socket = connected.map_err(cannot)?;
-        socket.set_nodelay(true).map_err(cannot)?;
+    /// The addresses in the order of trying.
+    fn in_turn(&self, addresses: &[SocketAddr]) -> Vec<SocketAddr> {
+        let turn = self.turn.get();
+        self.turn.set(turn.wrapping_add(1));
+        let mut order = addresses.to_vec();
+        order.rotate_left(turn % addresses.len().max(1));
+        let mut avoided = self.avoided.borrow_mut();
+        avoided.retain(|(_, since)| since.elapsed() < AVOIDED_FOR);
+        order.sort_by_key(|address| avoided.iter().any(|(known, _)| known == address));
+        order
+    }
+
+    /// Remembers whether an address could be used.
+    fn note(&self, address: SocketAddr, good: bool) {
+        let mut avoided = self.avoided.borrow_mut();
+        avoided.retain(|(known, _)| *known != address);
+        if !good {
+            avoided.push((address, Instant::now()));
+        }
+    }
+
+    /// From a connection to a stream that HTTP can be spoken over; an error is one sentence.
+    async fn secure(&self, mut socket: TcpStream) -> Result<Socket, String> {
         let target = &self.authority;
         if let Some(proxy) = &self.route.proxy
             && self.tunnels()
@@ -72,32 +111,16 @@ impl Transport {
             None => Ok(Socket::plain(socket)),
         }
     }
-
-    fn reread_certificates(&self) {
-        let Some(reread) = self.route.tls.as_ref().and_then(|tls| tls.reread()) else { return };
-        let (level, message) = match reread {
-            Reread::Done => {
-                (INFO, "the certificates have changed; the new ones hold for new connections".to_owned())
-            }
-            Reread::Failed(fault) => (
-                WARNING,
-                format!(
-                    "the certificates have changed and cannot be used, the old ones stay in force: {fault}"
-                ),
-            ),
-        };
-        self.events.push(&Event::Notice { level, message });
-    }
 }
 
-async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, SendError> {
-    if let Ok(ip) = host.parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(ip, port)]);
-    }
-    match tokio::net::lookup_host((host, port)).await {
-        Ok(found) => Ok(found.collect()),
-        Err(error) => Err(SendError::Unsent(format!("cannot resolve {host}: {error}"))),
-    }
+/// One address; an error is one sentence.
+async fn connect(address: SocketAddr, limit: Duration) -> (SocketAddr, Result<TcpStream, String>) {
+    let cannot = |error| format!("cannot connect to {address}: {error}");
+    let connected = match timeout(limit, TcpStream::connect(address)).await {
+        Ok(connected) => connected.map_err(cannot),
+        Err(_) => Err(format!("{address} does not accept a connection in {} s", limit.as_secs_f32())),
+    };
+    (address, connected.and_then(|socket| socket.set_nodelay(true).map_err(cannot).map(|()| socket)))
 }
 
 async fn in_time<T>(

@@ -20,6 +20,7 @@ use super::http1::media_type;
 use super::socket::{Fault, HalfClose, Socket};
 use super::{Age, Kind, Open};
 use crate::engine::Answer;
+use crate::tasks::caught;
 
 /// More streams on one connection save nothing more, and one lost packet would hold up all of them.
 const MOST_SEATS: usize = 128;
@@ -109,9 +110,11 @@ fn settings(kind: Kind) -> Builder {
 
 /// Reads and writes until the connection ends, which is when nobody holds a sender any more, or earlier.
 async fn carry(connection: Connection<Socket>, life: Rc<Life>, _open: Open) {
-    if let Err(error) = connection.await {
-        *life.words.borrow_mut() = Some(life.words_of(&error));
-    }
+    // Whatever ends it, a panic included: nobody may take a seat any more.
+    *life.words.borrow_mut() = match caught(connection).await {
+        Ok(ended) => ended.err().map(|error| life.words_of(&error)),
+        Err(words) => Some(format!("the connection's task failed: {words}")),
+    };
     life.over.set(true);
 }
 

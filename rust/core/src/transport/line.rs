@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::dial::DIAL_LIMIT;
 use super::error::SendError;
 use super::http1::Http1;
 use super::http2::Seat;
 use super::socket::HalfClose;
 use super::{Kind, Transport};
 use crate::engine::{Answer, Request};
+use crate::tasks::Pulse;
 
 /// Connections that may end on a request, one after the other, before the engine counts as out of reach.
 const TRIES: usize = 3;
@@ -29,17 +31,24 @@ pub(crate) struct Line {
     connection: Option<Connection>,
     /// Of the latest connection.
     half_close: Option<Rc<HalfClose>>,
+    /// Of the task that waits on the line.
+    pulse: Option<Rc<Pulse>>,
 }
 
 impl Line {
     /// For commands.
     pub(crate) fn outcomes() -> Self {
-        Self { kind: Kind::Outcomes, job_type: 0, connection: None, half_close: None }
+        Self { kind: Kind::Outcomes, job_type: 0, connection: None, half_close: None, pulse: None }
     }
 
     /// For polls of one job type.
     pub(crate) fn polls(job_type: usize) -> Self {
-        Self { kind: Kind::Polls, job_type, connection: None, half_close: None }
+        Self { kind: Kind::Polls, job_type, connection: None, half_close: None, pulse: None }
+    }
+
+    /// Notes with the task that waits on the line by when each step is over.
+    pub(crate) fn watched(self, pulse: Rc<Pulse>) -> Self {
+        Self { pulse: Some(pulse), ..self }
     }
 
     /// Has a connection that a request can go out on at once.
@@ -52,6 +61,10 @@ impl Line {
     }
 
     async fn connect(&mut self, transport: &Transport) -> Result<(), SendError> {
+        if let Some(pulse) = &self.pulse {
+            // Whoever waits for another to open a shared connection may have to open one after that.
+            pulse.within(2 * DIAL_LIMIT);
+        }
         let (connection, half_close) = transport.connect(self.kind, self.job_type).await?;
         (self.connection, self.half_close) = (Some(connection), half_close);
         Ok(())
@@ -71,6 +84,9 @@ impl Line {
                 self.connect(transport).await?;
             }
             let Some(connection) = &mut self.connection else { continue };
+            if let Some(pulse) = &self.pulse {
+                pulse.within(limit);
+            }
             let deadline = Instant::now() + limit;
             let result = match connection {
                 Connection::Http1(open) => open.send(transport.http1_request(request)?, deadline).await,

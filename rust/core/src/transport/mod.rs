@@ -11,6 +11,7 @@ mod http1;
 mod http2;
 mod line;
 mod proxy;
+mod resolve;
 mod route;
 mod socket;
 mod stream;
@@ -18,30 +19,37 @@ mod tls;
 mod wire;
 
 use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::header::HeaderValue;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 pub use address::{Address, AddressError};
-use age::Age;
+use age::{Age, Renewal};
 pub(crate) use error::SendError;
 use group::{Group, Open};
 use http1::Http1;
 use http2::{Seat, Shared};
 use line::Connection;
 pub(crate) use line::Line;
+use resolve::Resolver;
 pub(crate) use route::Route;
 use socket::HalfClose;
+use tls::{Reread, Tls};
 use wire::Fixed;
 
-use crate::events::Events;
+use crate::events::{Event, Events};
 use crate::settings::Http2;
 
 /// The most time for opening a connection that is not needed.
 const WAY_LIMIT: Duration = Duration::from_secs(1);
+
+/// Levels of log lines, as Python has them.
+const INFO: u8 = 20;
+const WARNING: u8 = 30;
 
 /// What a connection is for. Held polls never starve outcomes: the kinds share nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +70,10 @@ pub(crate) struct Transport {
     events: Arc<Events>,
     /// Rotates through the resolved addresses so that connections spread over them.
     turn: Cell<usize>,
+    resolver: Resolver,
+    renewal: Renewal,
+    /// Addresses that could not be used, and since when.
+    avoided: RefCell<Vec<(SocketAddr, Instant)>>,
     outcomes: Rc<Group>,
     polls: Rc<Group>,
     /// Of the connections that carry polls, by job type; those of HTTP/2 carry several.
@@ -81,6 +93,9 @@ impl Transport {
             authorization: RefCell::new(None),
             events,
             turn: Cell::new(turn),
+            resolver: Resolver::default(),
+            renewal: Renewal::default(),
+            avoided: RefCell::default(),
             outcomes: Rc::new(Group::new(Kind::Outcomes)),
             polls: Rc::new(Group::new(Kind::Polls)),
             closable: RefCell::default(),
@@ -113,6 +128,36 @@ impl Transport {
         if secret.is_empty() { text.to_owned() } else { text.replace(secret, "********") }
     }
 
+    /// Uses these addresses in place of what the host's name resolves to, for a test.
+    pub(crate) fn pin_addresses(&self, addresses: Option<Vec<SocketAddr>>) {
+        self.resolver.pin(addresses);
+    }
+
+    /// Looks whether certificates were replaced; connections that were made with the old ones are given up soon, each
+    /// after its request.
+    pub(crate) fn look_at_certificates(&self) {
+        self.reread_certificates(Tls::look);
+    }
+
+    fn reread_certificates(&self, read: impl Fn(&Tls) -> Option<Reread>) {
+        let Some(reread) = self.route.tls.as_ref().and_then(read) else { return };
+        let (level, message) = match reread {
+            Reread::Done => {
+                self.renewal.set(Some(Instant::now()));
+                let message = "the certificates have changed; the new ones hold for new connections, and those that were \
+                               made with the old ones are replaced after their requests";
+                (INFO, message.to_owned())
+            }
+            Reread::Failed(fault) => (
+                WARNING,
+                format!(
+                    "the certificates have changed and cannot be used, the old ones stay in force: {fault}"
+                ),
+            ),
+        };
+        self.events.push(&Event::Notice { level, message });
+    }
+
     /// Open connections of a kind.
     pub(crate) fn connections(&self, kind: Kind) -> u64 {
         self.group(kind).sockets()
@@ -134,10 +179,14 @@ impl Transport {
     }
 
     /// Tells an engine that looks for it that nobody waits for jobs of these types any more. Each answer that is on
-    /// its way is still read, so that no job is stranded in it. Polls that share a connection with them end too.
+    /// its way is still read, so that no job is stranded in it. Polls that share a connection with those of other types
+    /// are left to their end: resetting their streams could strand an answer.
     pub(crate) fn half_close_polls(&self, of: impl Fn(usize) -> bool) {
         let closable = self.closable.borrow();
-        let chosen = closable.iter().filter(|(job_type, _)| of(*job_type));
+        let wanted = |half_close: &Weak<HalfClose>| {
+            closable.iter().any(|(job_type, other)| !of(*job_type) && other.ptr_eq(half_close))
+        };
+        let chosen = closable.iter().filter(|(job_type, half_close)| of(*job_type) && !wanted(half_close));
         for half_close in chosen.filter_map(|(_, half_close)| half_close.upgrade()) {
             half_close.close();
         }
@@ -152,8 +201,10 @@ impl Transport {
         let (connection, half_close) = self.take_or_open(kind).await?;
         let mut known = self.closable.borrow_mut();
         known.retain(|(_, other)| other.strong_count() > 0);
-        if let Some(half_close) = &half_close {
-            known.push((job_type, Rc::downgrade(half_close)));
+        if let Some(half_close) = half_close.as_ref().map(Rc::downgrade)
+            && !known.iter().any(|(other, same)| *other == job_type && same.ptr_eq(&half_close))
+        {
+            known.push((job_type, half_close));
         }
         Ok((connection, half_close))
     }
@@ -200,10 +251,12 @@ impl Transport {
 
     async fn open(&self, kind: Kind) -> Result<(Connection, Option<Rc<HalfClose>>), SendError> {
         let group = self.group(kind);
+        self.reread_certificates(Tls::reread);
+        let began = Instant::now();
         let mut socket = self.dial().await?;
         let half_close = (kind == Kind::Polls).then(|| socket.closable());
         let share = f64::from(self.turn.get() as u32 % 16) / 16.0;
-        let (age, open) = (Age::new(self.route.max_age, share), Open::new(group));
+        let (age, open) = (Age::new(began, self.route.max_age, share, &self.renewal), Open::new(group));
         let http2 = socket.agreed_http2() || self.route.prior_knowledge();
         group.found_http1(!http2);
         if !http2 {

@@ -15,6 +15,7 @@ pub(crate) struct Route {
     pub(super) http2: Http2,
     pub(super) proxy: Option<Proxy>,
     pub(super) max_age: Duration,
+    pub(super) connect_limit: Duration,
 }
 
 impl Route {
@@ -27,7 +28,8 @@ impl Route {
         };
         let proxy = settings.proxy.as_deref().map(Proxy::parse).transpose()?;
         let max_age = Duration::from_millis(settings.connection_max_age_ms.max(1_000));
-        Ok(Self { address, tls, http2: settings.http2, proxy, max_age })
+        let connect_limit = Duration::from_millis(settings.connect_limit_ms.max(1));
+        Ok(Self { address, tls, http2: settings.http2, proxy, max_age, connect_limit })
     }
 
     /// Whether HTTP/2 is spoken over cleartext.

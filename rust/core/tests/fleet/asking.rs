@@ -108,6 +108,19 @@ fn an_engine_holds_a_poll_for_as_long_as_its_type_says() {
 }
 
 #[test]
+fn polls_of_an_engine_that_loses_abandoned_ones_fit_into_a_grace_period_that_was_shortened() {
+    let options = Options { dialect: Dialect::V8_6, ..Options::default() };
+    let fleet = Fleet::made(options, json!({"hold_ms": null, "grace_ms": 600_000}), work(json!({})));
+    let _worker = fleet.worker(|_| Reply::Complete);
+    fleet.until_held(1);
+    fleet.core.set_grace(150).unwrap();
+    // With three seconds for each, so many polls would take longer than anybody waits here.
+    let later = Fault::new(FaultKind::Backpressure).on([Target::Activate]).skip(20).times(1);
+    fleet.engine.set_faults(vec![later]);
+    fleet.until_status("many polls", |status| status["types"][0]["refusals"] == 1);
+}
+
+#[test]
 fn an_answer_that_is_too_large_is_asked_for_in_smaller_parts() {
     let fleet = Fleet::made(Options::default(), json!({}), work(json!({})));
     let _worker = fleet.worker(|_| Reply::Complete);

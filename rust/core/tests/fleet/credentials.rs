@@ -168,3 +168,84 @@ fn words_of_the_engine_that_repeat_the_credentials_are_masked() {
     assert!(!told.contains(secret) && told.contains("********"), "{told}");
     fleet.until("an incident", |account| account["incidents"] == 1);
 }
+
+#[test]
+fn nothing_goes_out_with_a_header_that_was_refused_but_one_try_after_each_pause() {
+    let mut fleet = Fleet::with(Dialect::V8_10, &[("work", 20_000)], json!({"authorization": "Bearer x"}));
+    let (_worker, closed) = gated(&fleet);
+    fleet.add_jobs("work", 1);
+    fleet.until_status("running", |status| status["types"][0]["running"] == 1);
+    let refuse = Fault::new(FaultKind::Unauthorized);
+    fleet.engine.set_faults(vec![refuse.clone().on([Target::Complete]), refuse.on([Target::Activate])]);
+    closed.store(false, Ordering::Release);
+    fleet.add_jobs("work", 20);
+    // The pauses double: the third is told of when half a second has passed.
+    for _ in 0..3 {
+        assert_eq!(fleet.event("unauthorized")["header"], 0);
+    }
+    assert_few_are_refused(&fleet);
+    fleet.engine.set_faults(Vec::new());
+    fleet.core.set_authorization(Some("Bearer y".into())).unwrap();
+    fleet.until("all done", |account| account["completed"] == 21 && ended(account));
+    fleet.assert_clean();
+}
+
+/// While so many requests come and go, few are tried.
+fn assert_few_are_refused(fleet: &Fleet) {
+    let mut refused = 0;
+    for _ in 0..300 {
+        refused = fleet.fired().iter().sum();
+    }
+    assert!((1..=40).contains(&refused), "{refused} requests were refused");
+}
+
+#[test]
+fn polls_that_are_refused_are_told_of_and_wait() {
+    let mut fleet = Fleet::with(Dialect::V8_10, &[("work", 20_000)], json!({"authorization": "Bearer x"}));
+    fleet.engine.set_faults(vec![Fault::new(FaultKind::Unauthorized).on([Target::Activate])]);
+    let _worker = fleet.worker(|_| Reply::Complete);
+    assert_eq!(fleet.event("unauthorized")["header"], 0);
+    assert_few_are_refused(&fleet);
+    fleet.engine.set_faults(Vec::new());
+    fleet.core.set_authorization(Some("Bearer y".into())).unwrap();
+    fleet.add_jobs("work", 20);
+    fleet.until("all done", |account| account["completed"] == 20 && ended(account));
+    fleet.assert_clean();
+}
+
+#[test]
+fn a_header_that_the_very_first_request_shows_to_be_refused_is_told_of() {
+    let mut fleet = Fleet::over(
+        jobfleet_localengine::Options::default(),
+        &[],
+        json!({}),
+        json!({"await_authorization": true}),
+    );
+    fleet.engine.set_faults(vec![Fault::new(FaultKind::Unauthorized).on([Target::Topology])]);
+    fleet.core.set_authorization(Some("Bearer x".into())).unwrap();
+    let told = fleet.event("unauthorized");
+    assert_eq!(told["header"], 1, "{told}");
+}
+
+#[test]
+fn a_completion_that_was_refused_counts_as_never_sent() {
+    let mut fleet = Fleet::with(Dialect::V8_6, &[("work", 400)], json!({"authorization": "Bearer old"}));
+    accept(&fleet, "Bearer old");
+    let (_worker, closed) = gated(&fleet);
+    let (key, _) = fleet.engine.add_jobs(jobfleet_localengine::NewJobs::new("work", 1)).unwrap();
+    fleet.until_status("running", |status| status["types"][0]["running"] == 1);
+    let settings = Settings {
+        dialect: Dialect::V8_6,
+        require_authorization: vec!["Bearer new".to_owned()],
+        ..Settings::default()
+    };
+    fleet.engine.set_settings(settings);
+    closed.store(false, Ordering::Release);
+    fleet.event("unauthorized");
+    // Its lease ends meanwhile; nobody else takes it, as nobody may poll.
+    fleet.until_job(key, &["waiting"]);
+    fleet.engine.set_faults(vec![Fault::new(FaultKind::GatewayTimeout).on([Target::Activate])]);
+    fleet.core.set_authorization(Some("Bearer new".into())).unwrap();
+    assert_eq!(fleet.until_job(key, &["completed"])["activations"], 1);
+    fleet.until_status("counted", |status| status["types"][0]["completed"] == 1);
+}

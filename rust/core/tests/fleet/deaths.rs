@@ -64,13 +64,14 @@ fn a_worker_killed_for_no_fault_of_its_jobs_leaves_no_suspects() {
 
 #[test]
 fn unstarted_jobs_of_a_worker_that_does_not_move_leave_at_once_and_none_follow() {
-    let mut fleet = Fleet::new(Dialect::V8_10, &[("work", 30_000)]);
+    let mut fleet = Fleet::new(Dialect::V8_10, &[("work", 120_000)]);
     let gate: Gate = Arc::new((Mutex::new(true), Condvar::new()));
     // Fast enough to be given prefetch, then one that hangs.
     let frozen = gated(&fleet, &gate, 40);
     fleet.event("worker_ready");
     fleet.add_jobs("work", 400);
     fleet.until("it hangs", |account| account["completed"] == 40);
+    fleet.until_status("jobs wait in it", |status| status["workers"][0]["queued"].as_u64() > Some(0));
     fleet.core.shun_worker(frozen.id, true).unwrap();
     let alone = fleet.until_status("only the one that runs is left", |status| {
         status["workers"][0]["queued"] == 0 && status["workers"][0]["busy"] == 1
@@ -84,4 +85,52 @@ fn unstarted_jobs_of_a_worker_that_does_not_move_leave_at_once_and_none_follow()
     fleet.until("all done", |account| account["completed"] == 400);
     fleet.assert_clean();
     drop(frozen);
+}
+
+#[test]
+fn a_job_that_ran_at_two_deaths_runs_with_nothing_behind_it() {
+    let mut fleet = Fleet::new(Dialect::V8_10, &[("work", 30_000)]);
+    fleet.add_jobs("work", 41);
+    // Fast enough to be given prefetch, and then the suspect.
+    for quick in [40, 0] {
+        let gate: Gate = Arc::new((Mutex::new(true), Condvar::new()));
+        let doomed = gated(&fleet, &gate, quick);
+        fleet.event("worker_ready");
+        fleet.until("only the suspect is left", |account| account["completed"] == 40);
+        fleet.until_status("it runs", |status| status["workers"][0]["busy"] == 1);
+        doomed.doom();
+        open(&gate);
+        let id = doomed.kill();
+        fleet.core.worker_dead(id, "worker process 7 was killed by signal 9".into()).unwrap();
+        fleet.event("buried");
+    }
+    let gate: Gate = Arc::new((Mutex::new(true), Condvar::new()));
+    let _alone = gated(&fleet, &gate, 0);
+    fleet.until_status("the suspect runs", |status| status["workers"][0]["busy"] == 1);
+    fleet.add_jobs("work", 20);
+    let status = fleet.until_status("others wait", |status| status["types"][0]["waiting"].as_u64() > Some(0));
+    assert_eq!(status["workers"][0]["queued"], 0, "{status}");
+    open(&gate);
+    fleet.until("all done", |account| account["completed"] == 61);
+    fleet.assert_clean();
+}
+
+#[test]
+fn a_worker_that_is_shunned_gets_no_job_until_it_moves_again() {
+    let mut fleet = Fleet::new(Dialect::V8_10, &[("work", 30_000)]);
+    let shunned = fleet.worker(|_| Reply::Complete);
+    fleet.event("worker_ready");
+    fleet.core.shun_worker(shunned.id, true).unwrap();
+    let other = fleet.worker(|_| Reply::Complete);
+    fleet.event("worker_ready");
+    fleet.add_jobs("work", 200);
+    fleet.until("the other one has done them", |account| account["completed"] == 200);
+    let status = fleet.status();
+    assert_eq!((&status["workers"][0]["jobs"], &status["workers"][1]["jobs"]), (&0.into(), &200.into()));
+    fleet.core.shun_worker(shunned.id, false).unwrap();
+    fleet.core.shun_worker(other.id, true).unwrap();
+    fleet.add_jobs("work", 1);
+    fleet.until("it moves again", |account| account["completed"] == 201);
+    fleet.until_status("it has done it", |status| status["workers"][0]["jobs"] == 1);
+    fleet.assert_clean();
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::rig::{Fleet, Reply, Worker};
-use jobfleet_localengine::{Dialect, Fault, FaultKind, NewJobs, Target};
+use crate::rig::{Fleet, Reply, Worker, plain};
+use jobfleet_localengine::{Dialect, Fault, FaultKind, NewJobs, Options, Settings, Target};
 use serde_json::Value;
 
 const DIALECTS: [Dialect; 2] = [Dialect::V8_6, Dialect::V8_10];
@@ -108,6 +108,41 @@ fn a_renewal_refused_for_a_moment_is_tried_again() {
 }
 
 #[test]
+fn a_renewal_without_an_answer_is_repeated_while_the_lease_lasts() {
+    for kind in [FaultKind::HangBefore, FaultKind::HangAfter] {
+        let fleet = Fleet::new(Dialect::V8_6, &[("work", 2_000)]);
+        let (_worker, gate, entered) = gated(&fleet, Reply::Complete);
+        fleet.engine.set_faults(vec![Fault::new(kind).on([Target::Update]).times(1)]);
+        let (key, _) = fleet.engine.add_jobs(NewJobs::new("work", 1)).unwrap();
+        let first = fleet.until_job(key, &["activated"])["until"].as_u64().unwrap();
+        let ends = || fleet.engine.job(key).unwrap()["until"].as_u64();
+        fleet.until("renewed twice", |_| ends().is_some_and(|end| end >= first + 2_500));
+        gate.store(false, Ordering::Release);
+        assert_eq!(fleet.until_job(key, &["completed"])["activations"], 1);
+        assert_eq!(entered.load(Ordering::Acquire), 1);
+        fleet.assert_clean();
+    }
+}
+
+#[test]
+fn renewals_go_out_although_an_engine_that_refuses_polls_leaves_no_permit() {
+    let fleet = Fleet::new(Dialect::V8_6, &[("work", 800), ("a", 800), ("b", 800)]);
+    let (_worker, gate, _) = gated(&fleet, Reply::Complete);
+    let (key, _) = fleet.engine.add_jobs(NewJobs::new("work", 1)).unwrap();
+    fleet.until_status("running", |status| counter(status, "running") == 1);
+    fleet.engine.set_faults(vec![Fault::new(FaultKind::Backpressure).on([Target::Activate])]);
+    fleet.until_status("at the floor", |status| status["permits"]["cap"] == 1);
+    let floor = fleet.engine.job(key).unwrap()["until"].as_u64().unwrap();
+    let ends = || fleet.engine.job(key).unwrap()["until"].as_u64();
+    fleet.until("renewed again and again", |_| ends().is_some_and(|end| end >= floor + 4_000));
+    assert_eq!(fleet.engine.job(key).unwrap()["activations"], 1);
+    fleet.engine.set_faults(Vec::new());
+    gate.store(false, Ordering::Release);
+    fleet.until_job(key, &["completed"]);
+    fleet.assert_clean();
+}
+
+#[test]
 fn the_outcome_of_a_job_that_somebody_else_completed_is_dropped_in_silence() {
     let fleet = Fleet::new(Dialect::V8_6, &[("work", 60_000)]);
     let (_worker, gate, _) = gated(&fleet, Reply::Fail("no".into()));
@@ -132,6 +167,40 @@ fn the_leases_of_many_running_jobs_are_all_renewed() {
     fleet.until("all done", |account| account["completed"] == 12);
     assert!(workers.iter().all(|(worker, ..)| !worker.was_cancelled()));
     fleet.assert_clean();
+}
+
+#[test]
+fn an_engine_whose_clock_is_an_hour_off_has_its_leases_kept() {
+    const HOUR_MS: i64 = 3_600_000;
+    for (dialect, first, then) in [
+        (Dialect::V8_6, HOUR_MS, -HOUR_MS),
+        (Dialect::V8_10, -HOUR_MS, HOUR_MS),
+        (Dialect::V8_10, 0, HOUR_MS),
+    ] {
+        let off = |clock_offset_ms| Settings { dialect, clock_offset_ms, ..Settings::default() };
+        let options = Options { dialect, settings: off(first), ..Options::default() };
+        let fleet = Fleet::made(options, serde_json::json!({}), plain(&[("work", 1_000)]));
+        // What is learnt of the clock first, and again once it was set, holds for jobs of both kinds.
+        for (batch, offset) in [first, then].into_iter().enumerate() {
+            fleet.engine.set_settings(off(offset));
+            let (worker, gate, _) = gated(&fleet, Reply::Complete);
+            let (key, _) = fleet.engine.add_jobs(NewJobs::new("work", 1)).unwrap();
+            let until = |job: Value| job["until"].as_u64().unwrap();
+            let taken = until(fleet.until_job(key, &["activated"]));
+            fleet.until("renewed twice", |_| until(fleet.engine.job(key).unwrap()) > taken + 800);
+            assert!(!worker.was_cancelled(), "{offset}");
+            gate.store(false, Ordering::Release);
+            assert_eq!(fleet.until_job(key, &["completed"])["activations"], 1, "{offset}");
+            fleet.add_jobs("work", 100);
+            let all = (batch as u64 + 1) * 101;
+            let account = fleet.until("short ones too", |account| account["completed"] == all);
+            assert_eq!((&account["handed_back"], &account["failed"]), (&0.into(), &0.into()), "{account}");
+            let id = worker.kill();
+            fleet.core.worker_dead(id, "gone".into()).unwrap();
+        }
+        fleet.assert_clean();
+        assert_eq!(fleet.status()["types"][0]["expired"], 0);
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod addresses;
 mod asking;
 mod books;
 mod commands;
@@ -19,5 +20,6 @@ mod proxies;
 mod proxy;
 mod rig;
 mod shared_polls;
+mod tasks;
 mod tls;
 mod tls_errors;

@@ -110,9 +110,13 @@ fn connections_that_go_silent_under_way_are_replaced() {
     let _worker = fleet.worker(|_| Reply::Complete);
     fleet.add_jobs("work", 50);
     fleet.until("under way", |account| account["completed"] == 50);
+    // An answer that the gate loses is asked for again, and the account could not tell why.
+    fleet.until_status("answered", |status| status["in_flight"] == 0);
     gate.set(false);
     gate.break_all();
     fleet.until_status("told", |status| state(status) == "down");
+    // An engine that has not seen yet that its client left gives jobs to nobody.
+    fleet.until("noticed", |_| fleet.engine.held_polls() == 0);
     fleet.add_jobs("work", 50);
     gate.set(true);
     let account = fleet.until("all done", |account| account["completed"] == 100);

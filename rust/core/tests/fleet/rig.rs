@@ -73,14 +73,13 @@ impl Fleet {
     }
 
     fn by(engine: Engine, way: Value, more: Value, types: Vec<Value>) -> Self {
-        let mut settings = json!({
-            "engine": {"kind": "camunda"},
-            "worker_name": "test",
-            "hold_ms": 1000,
-        });
-        settings["engine"].as_object_mut().unwrap().extend(way.as_object().unwrap().clone());
-        settings.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        let core = Arc::new(Core::new(settings.to_string().as_bytes()).unwrap());
+        let core = Core::new(settings(way, more).to_string().as_bytes()).unwrap();
+        Self::around(engine, core, types)
+    }
+
+    /// The same from a core that is there already.
+    pub(crate) fn around(engine: Engine, core: Core, types: Vec<Value>) -> Self {
+        let core = Arc::new(core);
         core.start().unwrap();
         let pool = json!({"name": "default", "generation": 1, "lanes": [["main", 1]], "types": types});
         assert_eq!(core.declare_pool(pool.to_string().as_bytes()).unwrap(), 0);
@@ -194,6 +193,17 @@ impl Fleet {
         assert!(answer.starts_with("HTTP/1.1 204"), "{answer}");
     }
 
+    /// How often each of the engine's faults has happened.
+    pub(crate) fn fired(&self) -> Vec<u64> {
+        let mut client = TcpStream::connect(self.engine.addr()).unwrap();
+        write!(client, "GET /local/faults HTTP/1.1\r\nhost: engine\r\nconnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).unwrap();
+        let report: Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
+        let faults = report["faults"].as_array().unwrap();
+        faults.iter().map(|fault| fault["fired"].as_u64().unwrap()).collect()
+    }
+
     pub(crate) fn status(&self) -> Value {
         serde_json::from_slice(&self.core.status().unwrap()).unwrap()
     }
@@ -283,13 +293,21 @@ impl Worker {
     }
 }
 
+/// Settings of a core; `way` is about the engine.
+pub(crate) fn settings(way: Value, more: Value) -> Value {
+    let mut settings = json!({"engine": {"kind": "camunda"}, "worker_name": "test", "hold_ms": 1000});
+    settings["engine"].as_object_mut().unwrap().extend(way.as_object().unwrap().clone());
+    settings.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    settings
+}
+
 /// The address of an engine with these options, without its port. Certificates are for this name.
 fn url(options: &Options) -> &'static str {
     if options.tls.is_some() { "https://localhost" } else { "http://127.0.0.1" }
 }
 
 /// Types as the supervisor declares them, one job at a time of each.
-fn plain(types: &[(&str, u64)]) -> Vec<Value> {
+pub(crate) fn plain(types: &[(&str, u64)]) -> Vec<Value> {
     let plain =
         |(name, lease_ms): &(&str, u64)| json!({"type": name, "lane": 0, "slots": 1, "lease_ms": lease_ms});
     types.iter().map(plain).collect()

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use jobfleet_localengine::{Dialect, Engine, NewJobs, Options, Settings};
+use jobfleet_localengine::{Dialect, Engine, NewJobs, Options, Settings, TlsOptions};
 use serde_json::{Value, json};
 
 use crate::pki::{Authority, Identity};
@@ -138,6 +138,39 @@ fn renewed_certificates_hold_for_new_connections() {
     fleet.until("all done again", |_| engine.account().completed == 10);
     let told = fleet.event("notice");
     assert!(told["message"].as_str().unwrap().contains("the new ones hold"), "{told}");
+}
+
+#[test]
+fn connections_made_with_replaced_certificates_give_way_without_costing_a_request() {
+    for http2 in ["auto", "never"] {
+        let files = Files::new(&format!("replaced-{http2}"));
+        let (authority, first, second) =
+            (Authority::new("authority"), Authority::new("first"), Authority::new("second"));
+        let own = files.put_identity(&first.client());
+        let both = format!("{}{}", first.pem(), second.pem());
+        let tls = TlsOptions { client_ca_pem: Some(both), ..authority.server("localhost").options(None) };
+        let way = json!({"tls": trusting(&authority, own), "http2": http2});
+        let options = Options { tls: Some(tls), ..Options::default() };
+        let few = json!({"hold_ms": 100, "outcome_connections_max": 1});
+        let mut fleet = Fleet::over(options, &[("work", 20_000)], way, few);
+        let _worker = fleet.worker(|_| Reply::Complete);
+        fleet.add_jobs("work", 10);
+        fleet.until("all done", |account| account["completed"] == 10);
+        let opened = |status: &Value| status["engine"]["connections_opened"].as_u64().unwrap();
+        let before = opened(&fleet.status());
+        files.put_identity(&second.client());
+        assert!(fleet.event("notice")["message"].as_str().unwrap().contains("made with the old ones"));
+        // The one for polls and the one for outcomes.
+        fleet.until_status("new connections", |status| {
+            fleet.add_jobs("work", 1);
+            opened(status) >= before + 2
+        });
+        let account =
+            fleet.until("all done again", |account| account["waiting"] == 0 && account["in_flight"] == 0);
+        assert_eq!((&account["undelivered"], &account["failed"]), (&0.into(), &0.into()), "{account}");
+        fleet.assert_no_event(|event| event["state"] == "down" || event["event"] == "notice");
+        fleet.assert_clean();
+    }
 }
 
 #[test]

@@ -34,6 +34,7 @@ fn dispatch(mut call: Call<'_>, method: Method, rest: &str) -> Result<Answer, An
     let (noun, subject) = rest.split_once('/').unwrap_or((rest, ""));
     match (method, noun, subject) {
         (Get, "account", "") => Ok(json(&call.state.store.account())),
+        (Get, "defects", "") => Ok(json(&call.state.store.defects().collect::<Vec<_>>())),
         (Get, "latency", "") => Ok(json(&call.state.store.latency())),
         (Post, "jobs", "") => jobs::add(&mut call),
         (Get, "jobs", "") => inspect::list(&call),
@@ -51,7 +52,8 @@ fn dispatch(mut call: Call<'_>, method: Method, rest: &str) -> Result<Answer, An
         (Post, "reset", "") => control::reset(&mut call),
         (
             _,
-            "account" | "latency" | "jobs" | "endless" | "faults" | "settings" | "polls" | "clock" | "reset",
+            "account" | "defects" | "latency" | "jobs" | "endless" | "faults" | "settings" | "polls"
+            | "clock" | "reset",
             _,
         ) => {
             let detail = "This operation has another method.";

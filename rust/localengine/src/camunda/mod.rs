@@ -100,3 +100,12 @@ pub(crate) fn note_cut(state: &mut State, head: &Head<'_>, body: &[u8]) {
         outcome::note_cut(state, kind, key, body);
     }
 }
+
+/// Tells the account that a fault refused a request.
+pub(crate) fn note_refusal(state: &mut State, head: &Head<'_>) {
+    if let Route::Job { key, .. } = route::find(head.method, head.path)
+        && let Ok(key) = key.parse()
+    {
+        state.store.note_refusal(key);
+    }
+}

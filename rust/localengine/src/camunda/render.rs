@@ -71,7 +71,7 @@ impl<'a> Page<'a> {
         self.parts(&[b",\"retries\":"]);
         self.signed(view.retries);
         self.parts(&[b",\"deadline\":"]);
-        self.number(view.deadline);
+        self.number(view.deadline.saturating_add_signed(self.settings.clock_offset_ms));
         self.parts(&[b",\"variables\":"]);
         self.variables(view.variables);
         self.parts(&[tail]);

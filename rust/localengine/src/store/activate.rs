@@ -166,6 +166,7 @@ impl Job {
         self.leased |= batch.leased;
         self.cut = false;
         self.undelivered = false;
+        self.refused = 0;
         if !batch.leased {
             self.unanswered += 1;
         }

@@ -38,6 +38,8 @@ pub(crate) struct Job {
     pub(crate) cut: bool,
     /// The current activation is counted as undelivered.
     pub(crate) undelivered: bool,
+    /// Commands of the current activation that a fault refused.
+    pub(crate) refused: u16,
     /// The answer that carried the current activation.
     pub(crate) batch: Option<Rc<Batch>>,
     pub(crate) notes: Option<Box<Notes>>,
@@ -67,6 +69,7 @@ impl Job {
             leased: false,
             cut: false,
             undelivered: false,
+            refused: 0,
             batch: None,
             notes: None,
             blueprint,

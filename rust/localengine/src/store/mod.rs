@@ -6,6 +6,7 @@ mod answers;
 mod batch;
 mod blueprint;
 mod bounded;
+mod defects;
 mod history;
 mod job;
 mod latency;
@@ -35,6 +36,7 @@ use rustc_hash::FxHashMap;
 
 use crate::account::Account;
 use answers::Answers;
+use defects::Defects;
 use history::History;
 use job::Job;
 use latency::{Latency, LatencyReport};
@@ -58,6 +60,7 @@ pub(crate) struct Store {
     answers: Answers,
     account: Account,
     history: History,
+    defects: Defects,
     latency: Latency,
     backing_off: u64,
     /// Queues that gained a job since the last `take_ready`.
@@ -77,6 +80,7 @@ impl Store {
             answers: Answers::default(),
             account: Account::default(),
             history: History::default(),
+            defects: Defects::default(),
             latency: Latency::default(),
             backing_off: 0,
             ready: Vec::new(),

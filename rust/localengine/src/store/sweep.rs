@@ -29,7 +29,7 @@ impl Store {
         let Some(job) = self.jobs.get(&key).filter(|job| job.seq == seq && job.until <= now) else { return };
         match job.state {
             State::Activated => {
-                self.count_expiry(key, lives);
+                self.count_expiry(key, now, lives);
                 self.end_activation(key, false);
                 self.put_back(key);
             }
@@ -41,7 +41,7 @@ impl Store {
         }
     }
 
-    fn count_expiry(&mut self, key: u64, lives: &impl Fn(&str) -> bool) {
+    fn count_expiry(&mut self, key: u64, now: u64, lives: &impl Fn(&str) -> bool) {
         let Some(job) = self.jobs.get(&key) else { return };
         let Some(batch) = &job.batch else { return };
         if job.undelivered {
@@ -51,6 +51,7 @@ impl Store {
             self.account.excused += 1;
         } else {
             self.account.expired += 1;
+            self.note_defect(key, now);
         }
     }
 

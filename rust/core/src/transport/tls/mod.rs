@@ -28,6 +28,8 @@ struct Current {
     config: Arc<ClientConfig>,
     /// The files as they were when they were last read, well or not.
     stamps: Vec<Stamp>,
+    /// As they were at the latest look, if that found a change.
+    changing: Option<Vec<Stamp>>,
 }
 
 /// What became of files that had changed.
@@ -46,8 +48,20 @@ impl Tls {
             .map_err(|_| format!("engine.tls.server_name: {name:?} is no host name and no IP address"))?;
         let stamps = material::stamps(settings);
         let config = configure(settings, http2)?;
-        let current = RefCell::new(Current { config, stamps });
+        let current = RefCell::new(Current { config, stamps, changing: None });
         Ok(Self { settings: settings.clone(), http2, name, current })
+    }
+
+    /// Reads files again that have changed and then stayed as they are from one look to the next: certificate and key
+    /// are not replaced in one step. None when there is nothing to read.
+    pub(super) fn look(&self) -> Option<Reread> {
+        let mut current = self.current.borrow_mut();
+        let stamps = material::stamps(&self.settings);
+        let changed = current.stamps != stamps;
+        let settled = current.changing.as_ref() == Some(&stamps);
+        current.changing = (changed && !settled).then_some(stamps);
+        drop(current);
+        if changed && settled { self.reread() } else { None }
     }
 
     /// Reads files again that have changed; None when none has.

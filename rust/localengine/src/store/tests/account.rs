@@ -192,6 +192,8 @@ fn a_lease_that_ends_under_a_living_worker_is_expired() {
     story.wait(1, true);
     let Account { expired, excused, waiting, .. } = story.account();
     assert_eq!((expired, excused, waiting), (1, 0, 1));
+    let defects: Vec<_> = story.store.defects().map(|defect| (defect.key, defect.worker.as_str())).collect();
+    assert_eq!(defects, [(story.key, "w")]);
 }
 
 #[test]
