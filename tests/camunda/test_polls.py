@@ -62,7 +62,10 @@ def test_many_types_share_one_engine(camunda: CamundaClient, name: str, start_fl
     camunda.deploy_text(chain(name, [f"{name}-{number}" for number in range(types)]), name)
     fleet = start_fleet("many", "--processes", "1", environ={"TEST_TYPES": str(types)})
     assert camunda.run(name) == {"seen": list(range(types))}
-    assert fleet.status()["fleet"]["engine"]["poll_connections"] <= types
+    # A type that was busy may have had two for a moment.
+    wait_until(
+        lambda: fleet.status()["fleet"]["engine"]["poll_connections"] <= types or None, "one connection for each type"
+    )
 
 
 def test_answers_keep_to_the_byte_budget(
