@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.auth.login import LoginServer
 from tests.auth.test_secrets import SEARCH, searched
-from tests.system.conftest import StartFleet
+from tests.system.conftest import StartFleet, fleet_on_its_own_engine
 from tests.system.engine import Engine
 from tests.system.fleet import Fleet
 
@@ -45,15 +45,8 @@ HANDLERS = (
 @contextmanager
 def old_engine(folder: Path, *options: str) -> Iterator[Fleet]:
     """A fleet on an engine that knows no tokens, so that a late command would hit whoever has the job."""
-    engine = Engine(dialect="8.6")
-    fleet = Fleet(folder, HANDLERS, engine, *options)
-    try:
-        yield fleet.wait_running()
-        assert fleet.stop() == 0
-    finally:
-        fleet.close()
-        engine.check()
-        engine.close()
+    with fleet_on_its_own_engine(folder, HANDLERS, "8.6", *options) as fleet:
+        yield fleet
 
 
 def test_outcome_is_sent_at_most_once_after_a_definite_answer(run_fleet: StartFleet, engine: Engine) -> None:

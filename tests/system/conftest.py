@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -36,12 +36,11 @@ def run_fleet(tmp_path: Path, engine: Engine) -> Iterator[StartFleet]:
         yield run
 
 
-@pytest.fixture(scope="module")
-def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    """One fleet for all tests of a module: its `HANDLERS`, run with its `OPTIONS` on an engine of its `DIALECT`."""
-    engine = Engine(dialect=getattr(request.module, "DIALECT", "8.10"))
-    folder = tmp_path_factory.mktemp("fleet")
-    fleet = Fleet(folder, request.module.HANDLERS, engine, *request.module.OPTIONS)
+@contextmanager
+def fleet_on_its_own_engine(folder: Path, handlers: str, dialect: str, *options: str) -> Iterator[Fleet]:
+    """A running fleet, which has to end well, on an engine whose account has to be clean then."""
+    engine = Engine(dialect=dialect)
+    fleet = Fleet(folder, handlers, engine, *options)
     try:
         yield fleet.wait_running()
         assert fleet.stop() == 0
@@ -49,3 +48,11 @@ def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         fleet.close()
         engine.check()
         engine.close()
+
+
+@pytest.fixture(scope="module")
+def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """One fleet for all tests of a module: its `HANDLERS`, run with its `OPTIONS` on an engine of its `DIALECT`."""
+    dialect, folder = getattr(request.module, "DIALECT", "8.10"), tmp_path_factory.mktemp("fleet")
+    with fleet_on_its_own_engine(folder, request.module.HANDLERS, dialect, *request.module.OPTIONS) as fleet:
+        yield fleet
