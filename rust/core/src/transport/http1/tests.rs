@@ -27,6 +27,8 @@ enum Deed {
     Drip(String),
     /// Send this, and close.
     Close(String),
+    /// Send this before the body is read, and go on.
+    Early(String),
     /// Answer `204` when the body is as long as was said, else close.
     Measure,
     /// Nothing, ever.
@@ -79,7 +81,7 @@ fn serve(mut socket: TcpStream, script: impl Fn(usize) -> Deed) {
         }
         // A client that has left needs no answer.
         let _ = match deed {
-            Deed::Say(text) => socket.write_all(text.as_bytes()),
+            Deed::Say(text) | Deed::Early(text) => socket.write_all(text.as_bytes()),
             Deed::Drip(text) => text.bytes().try_for_each(|byte| socket.write_all(&[byte])),
             Deed::Measure if body.iter().all(|byte| *byte == b'x') => socket.write_all(DONE.as_bytes()),
             Deed::Measure => return,
@@ -249,17 +251,22 @@ fn an_answer_that_comes_before_the_whole_request_is_heard() {
     // More than the buffers of both sides take: the server reads none of it.
     let large = vec![b'x'; 32 * 1024 * 1024];
     let refusal = "HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n";
-    let server = Server::start(move |connection, _| match connection {
-        0 => Deed::Close(refusal.to_owned()),
-        _ => Deed::Measure,
-    });
-    let transport = server.transport();
-    run(async {
-        let mut line = Line::outcomes();
-        assert_eq!(line.send(&transport, &request(large), LIMIT).await.unwrap().status, 413);
-        assert_eq!(line.send(&transport, &request("xx"), LIMIT).await.unwrap().status, 204);
-        assert_eq!(server.connections(), 2);
-    });
+    for early in [Deed::Close(refusal.to_owned()), Deed::Early(refusal.to_owned())] {
+        let (large, early) = (large.clone(), early.clone());
+        let server =
+            Server::start(
+                move |connection, number| {
+                    if (connection, number) == (0, 0) { early.clone() } else { Deed::Measure }
+                },
+            );
+        let transport = server.transport();
+        run(async {
+            let mut line = Line::outcomes();
+            assert_eq!(line.send(&transport, &request(large), LIMIT).await.unwrap().status, 413);
+            assert_eq!(line.send(&transport, &request("xx"), LIMIT).await.unwrap().status, 204);
+            assert_eq!(server.connections(), 2);
+        });
+    }
 }
 
 #[test]
