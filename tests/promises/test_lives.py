@@ -87,6 +87,7 @@ HANDLERS = (
 def push_together(fleet: Fleet, job_type: str, count: int, **first: object) -> list[str]:
     """Jobs that come with one activation, `first` the variables of the first one alone."""
     fleet.post("/v1/pools/default/pause")
+    fleet.engine.wait_unasked()
     keys = fleet.engine.push(job_type, **first) + fleet.engine.push(job_type, count - 1)
     fleet.post("/v1/pools/default/resume")
     return keys
