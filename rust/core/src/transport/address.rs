@@ -31,7 +31,7 @@ impl Address {
     /// Parses `http[s]://host[:port][/base/path]`. A trailing `/v2` is taken off: the protocol adds it.
     pub fn parse(url: &str) -> Result<Self, AddressError> {
         let fail = |why: &str| AddressError(format!("engine address {url:?}: {why}"));
-        let uri: hyper::Uri = url.parse().map_err(|_| fail("not a URL, expected http://HOST:PORT"))?;
+        let uri: http::Uri = url.parse().map_err(|_| fail("not a URL, expected http://HOST:PORT"))?;
         let https = match uri.scheme_str() {
             Some("http") => false,
             Some("https") => true,

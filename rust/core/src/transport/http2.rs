@@ -11,7 +11,7 @@ use std::rc::Rc;
 use bytes::{Bytes, BytesMut};
 use h2::client::{Builder, Connection, SendRequest};
 use h2::{PingPong, Reason, RecvStream};
-use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::dial::HANDSHAKE_LIMIT;
@@ -171,7 +171,7 @@ impl Seat {
     /// Sends one request and reads its answer to the end.
     pub(super) async fn send(
         &mut self,
-        mut request: hyper::Request<()>,
+        mut request: http::Request<()>,
         body: Bytes,
         deadline: Instant,
     ) -> Result<Answer, SendError> {
@@ -191,7 +191,7 @@ impl Seat {
         }
     }
 
-    async fn exchange(&mut self, request: hyper::Request<()>, body: Bytes) -> Result<Answer, SendError> {
+    async fn exchange(&mut self, request: http::Request<()>, body: Bytes) -> Result<Answer, SendError> {
         let ready = poll_fn(|cx| self.sender.poll_ready(cx)).await;
         ready.map_err(|error| self.gone(&error))?;
         let (response, mut stream) =

@@ -89,7 +89,7 @@ impl Line {
             }
             let deadline = Instant::now() + limit;
             let result = match connection {
-                Connection::Http1(open) => open.send(transport.http1_request(request)?, deadline).await,
+                Connection::Http1(open) => open.send(transport, request, deadline).await,
                 Connection::Http2(seat) => {
                     seat.send(transport.http2_request(request)?, request.body.clone(), deadline).await
                 }

@@ -14,7 +14,6 @@ mod proxy;
 mod resolve;
 mod route;
 mod socket;
-mod stream;
 mod tls;
 mod wire;
 
@@ -24,7 +23,7 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::header::HeaderValue;
+use http::header::HeaderValue;
 use tokio::time::{Instant, timeout};
 
 pub use address::{Address, AddressError};
@@ -103,7 +102,7 @@ impl Transport {
         if let Some(proxy) = &transport.route.proxy
             && !transport.tunnels()
         {
-            transport.fixed.through_proxy(proxy.authorization.clone());
+            transport.fixed.through_proxy(proxy.authorization.as_ref());
         }
         transport
     }
@@ -260,7 +259,7 @@ impl Transport {
         let http2 = socket.agreed_http2() || self.route.prior_knowledge();
         group.found_http1(!http2);
         if !http2 {
-            return Ok((Connection::Http1(Http1::open(socket, kind, age, open).await?), half_close));
+            return Ok((Connection::Http1(Http1::new(socket, kind, age, open)), half_close));
         }
         let shared = Shared::open(socket, kind, age, open, half_close).await?;
         group.add(&shared);

@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hyper::header::HeaderValue;
+use http::header::HeaderValue;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -23,7 +23,7 @@ impl Proxy {
     /// Parses `http://[user:password@]host[:port]`. The error never shows the address, which may hold a password.
     pub(super) fn parse(url: &str) -> Result<Self, String> {
         let fault = |why: &str| format!("engine.proxy: {why}, expected http://[USER:PASSWORD@]HOST:PORT");
-        let uri: hyper::Uri = url.parse().map_err(|_| fault("not a URL"))?;
+        let uri: http::Uri = url.parse().map_err(|_| fault("not a URL"))?;
         if uri.scheme_str() != Some("http") {
             return Err(fault("only proxies that are spoken to over http are supported"));
         }

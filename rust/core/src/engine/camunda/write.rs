@@ -9,8 +9,7 @@ use crate::job::Job;
 
 /// The request that activates jobs; with `leased`, each comes with a token of its activation.
 pub(super) fn activation(ask: &Ask<'_>, leased: bool, all_tenants: bool) -> Request {
-    let mut body = Object(Vec::with_capacity(192));
-    body.0.push(b'{');
+    let mut body = Object::with_capacity(192);
     body.string("type", ask.job_type);
     body.number("maxJobsToActivate", i64::from(ask.jobs));
     body.number("timeout", millis(ask.lease));
@@ -33,10 +32,10 @@ pub(super) fn activation(ask: &Ask<'_>, leased: bool, all_tenants: bool) -> Requ
 
 /// The body of a command; without its token where `with_token` is false.
 pub(super) fn command(job: &Job, command: &Command, with_token: bool) -> Bytes {
-    let mut body = Object::new();
+    let mut body = Object::with_capacity(length(command));
     match command {
         Command::Renew(lease) => {
-            let mut changes = Object::new();
+            let mut changes = Object::with_capacity(32);
             changes.number("timeout", millis(*lease));
             body.raw("changeset", &changes.close());
         }
@@ -73,12 +72,29 @@ pub(super) fn command(job: &Job, command: &Command, with_token: bool) -> Bytes {
     body.close().into()
 }
 
+/// About as long as the body of a command becomes: it is then allocated once.
+fn length(command: &Command) -> usize {
+    let of = |json: &Option<Bytes>| json.as_ref().map_or(0, Bytes::len);
+    let parts = match command {
+        Command::Renew(_) => 0,
+        Command::Settle(Outcome::Complete { variables, result, .. }) => of(variables) + of(result),
+        Command::Settle(Outcome::Fail { message, variables, .. }) => message.len() + of(variables),
+        Command::Settle(Outcome::HandBack { message, .. }) => message.len(),
+        Command::Settle(Outcome::Error { message, variables, .. }) => {
+            message.as_ref().map_or(0, |message| message.len()) + of(variables)
+        }
+    };
+    parts + 128
+}
+
 /// Writes one JSON object member by member; values that are JSON already are spliced in as they are.
 struct Object(Vec<u8>);
 
 impl Object {
-    fn new() -> Self {
-        Self(vec![b'{'])
+    fn with_capacity(bytes: usize) -> Self {
+        let mut text = Vec::with_capacity(bytes);
+        text.push(b'{');
+        Self(text)
     }
 
     fn name(&mut self, name: &str) {
