@@ -14,8 +14,8 @@ use jobfleet_core::{Core, WorkerEnds};
 use jobfleet_localengine::{Dialect, Engine, NewJobs, Options};
 use serde_json::{Value, json};
 
-/// Nothing here takes this long unless it hangs.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// Nothing here takes this long unless it hangs. Leases that only a hand-back may end, and held polls, last longer.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(25);
 /// How long what nobody announces is left unread: looking all the time would take the processor from what is tested.
 const LOOK: Duration = Duration::from_millis(1);
 
