@@ -12,8 +12,8 @@ import httpx
 import pytest
 from jobfleet._core import LocalEngine
 
-DEADLINE_S = 60.0
-"""A guard against hanging; nothing here is expected to take that long."""
+DEADLINE_S = 25.0
+"""A guard against hanging; nothing here is expected to take that long. Held polls last longer."""
 
 
 class Api:
