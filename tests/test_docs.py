@@ -90,11 +90,15 @@ def test_metrics_are_read_as_the_page_says(tmp_path: Path) -> None:
         fleet = subprocess.Popen([sys.executable, "-m", "jobfleet", "run", "handlers.py"], cwd=tmp_path, env=environ)
         try:
             wait_until((Path(runtime) / "jobfleet" / "default.sock").exists, "the fleet listens")
-            said = subprocess.run(["sh", "-c", command], env=environ, capture_output=True, text=True, check=True).stdout
+
+            def says() -> bool:
+                said = subprocess.run(["sh", "-c", command], env=environ, capture_output=True, text=True, check=False)
+                return "jobfleet_engine_up" in said.stdout
+
+            wait_until(says, "the command shows the metrics")
         finally:
             fleet.terminate()
             fleet.wait(60)
-    assert "jobfleet_engine_up" in said
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

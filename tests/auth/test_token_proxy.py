@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import socket
 import ssl
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -18,6 +17,7 @@ from jobfleet.supervisor.exits import ExitCode
 from tests.auth.conftest import StartFleet
 from tests.auth.login import CLIENT_ID, SECRET, LoginServer
 from tests.auth.test_fleet_credentials import ECHO
+from tests.ports import free_port
 from tests.system.engine import Engine
 from tests.system.fleet import jobfleet
 from tests.system.proxies import Forwarder
@@ -25,11 +25,6 @@ from tests.system.proxies import Forwarder
 # Nobody can resolve it: what arrives has come through the proxy.
 ABSENT = "http://login.invalid/token"
 REQUEST = TokenRequest(url=ABSENT, client_id=CLIENT_ID)
-
-
-def closed_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 @pytest.fixture
@@ -49,14 +44,14 @@ def test_request_goes_through_the_proxy_with_its_credentials(login: LoginServer,
 
 def test_environment_by_itself_counts_for_nothing(login: LoginServer, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "ALL_PROXY"):
-        monkeypatch.setenv(name, f"http://127.0.0.1:{closed_port()}")
+        monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
         monkeypatch.delenv("NO_PROXY", raising=False)
         monkeypatch.delenv("no_proxy", raising=False)
     fetch_token(TokenRequest(url=login.url, client_id=CLIENT_ID), SECRET)
 
 
 def test_proxy_that_is_down_is_named_without_its_password() -> None:
-    port = closed_port()
+    port = free_port()
     with pytest.raises(AuthError) as caught:
         fetch_token(REQUEST, SECRET, proxy=Secret(f"http://user:hunter2@127.0.0.1:{port}"))
     assert f"the proxy cannot be reached: 127.0.0.1:{port} refuses" in caught.value.message

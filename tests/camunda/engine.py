@@ -5,13 +5,14 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
-import socket
 import ssl
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
+
+from tests.ports import free_ports
 
 from .waiting import wait_until
 
@@ -142,18 +143,6 @@ class CamundaEngine:
             "ZEEBE_BROKER_DATA_DISK_FREESPACE_PROCESSING": "200MB",
             "ZEEBE_BROKER_DATA_DISK_FREESPACE_REPLICATION": "100MB",
         } | self._given
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports on loopback that nothing listens on now; all differ."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
 
 
 def _die_with_parent() -> None:

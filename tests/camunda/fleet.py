@@ -61,7 +61,7 @@ class Fleet:
             [self._program, *words, "--socket", self._socket],
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=60,
             env=self._env,
             check=True,
         )

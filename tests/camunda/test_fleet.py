@@ -28,7 +28,7 @@ def test_every_instance_completes(camunda: CamundaClient, name: str, start_fleet
         assert job["variables"]["doubled"] == 2 * job["variables"]["order"]
         assert job["variables"]["colour"] == "green"
     assert {job["variables"]["pid"] for job in arrived} <= {process["pid"] for process in fleet.processes()}
-    counts = wait_until(lambda: _settled(fleet, f"{name}-work", 150), "150 outcomes are counted", 10)
+    counts = wait_until(lambda: _settled(fleet, f"{name}-work", 150), "150 outcomes are counted")
     assert (counts["completed"], counts["failed"], counts["lost"]) == (150, 0, 0)
     assert fleet.stop() == 0
 
@@ -70,7 +70,7 @@ def test_thrown_error_is_caught_by_its_process(camunda: CamundaClient, name: str
     fleet = start_fleet("caught_error", "--processes", "1")
     assert camunda.run(name, amount=70) == {"amount": 70, "charged": True}
     assert camunda.run(name, amount=700) == {"amount": 700, "limit": 100, "approved": True}
-    assert fleet.counts(f"{name}-charge")["errors_thrown"] == 1
+    assert fleet.wait_counted(f"{name}-charge", "errors_thrown")["errors_thrown"] == 1
 
 
 def test_job_of_a_killed_worker_is_done_by_another_at_once(
@@ -94,5 +94,5 @@ def test_job_of_a_killed_worker_is_done_by_another_at_once(
         return states.count("ready") == 2
 
     wait_until(replaced, "two processes are ready again")
-    assert fleet.counts(f"{name}-work")["handed_back"] == 1
+    assert fleet.wait_counted(f"{name}-work", "handed_back")["handed_back"] == 1
     assert fleet.stop() == 0

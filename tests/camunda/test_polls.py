@@ -52,16 +52,18 @@ def test_paused_and_scaled_pool_leaves_nothing_behind(
     assert camunda.run(name) == {"worker": "pump"}
     fleet.command("scale", "default", "1")
     camunda.run(name)
-    assert fleet.counts(f"{name}-work")["completed"] == 3
+    assert fleet.wait_counted(f"{name}-work", "completed", 3)["completed"] == 3
     assert fleet.stop() == 0
 
 
 def test_many_types_share_one_engine(camunda: CamundaClient, name: str, start_fleet: StartFleet) -> None:
     """Every type has a held poll; none of them keeps the outcomes of the others waiting."""
     types = 40
-    camunda.deploy_text(chain(name, [f"{name}-{number}" for number in range(types)]), name)
+    camunda.deploy_text(chain(name, [*(f"{name}-{number}" for number in range(types)), f"{name}-after"]), name)
     fleet = start_fleet("many", "--processes", "1", environ={"TEST_TYPES": str(types)})
-    assert camunda.run(name) == {"seen": list(range(types))}
+    camunda.create(name)
+    (job,) = camunda.take_all(f"{name}-after", 1)
+    assert job["variables"] == {"seen": list(range(types))}
     # A type that was busy may have had two for a moment.
     wait_until(
         lambda: fleet.status()["fleet"]["engine"]["poll_connections"] <= types or None, "one connection for each type"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import threading
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from jobfleet.supervisor.exits import ExitCode
 
 from tests.auth.conftest import _login_server, login  # noqa: F401 - fixtures
 from tests.auth.login import LoginServer
+from tests.supervisor.running import DEADLINE_S
 from tests.system.engine import Engine
 from tests.system.fleet import jobfleet
 
@@ -52,12 +54,22 @@ class Canned:
             if self._answers:
                 connection.recv(65536)
                 connection.sendall(self._answers.pop(0) if len(self._answers) > 1 else self._answers[0])
-                connection.close()
+                _end(connection)
 
     def close(self) -> None:
         self._listener.close()
         for connection in self._open:
             connection.close()
+
+
+def _end(connection: socket.socket) -> None:
+    """Close once the client has: what it still sends would turn the end into a reset, and the answer would be lost."""
+    connection.settimeout(DEADLINE_S)
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(65536):
+            pass
+    connection.close()
 
 
 def answer(status: str, body: str = "", kind: str = "text/html", *more: str) -> bytes:
@@ -124,7 +136,7 @@ def test_host_that_cannot_be_reached_is_explained(monkeypatch: pytest.MonkeyPatc
             "refuses the connection: nothing listens there"
             in find(f"http://127.0.0.1:{unused.getsockname()[1]}").sentence
         )
-    monkeypatch.setattr(probe, "_LIMIT_S", 0.1)
+    monkeypatch.setattr(probe, "_LIMIT_S", 0.5)
     silent = Canned()
     try:
         assert "does not answer in time" in find(silent.url).sentence

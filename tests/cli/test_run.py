@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 from jobfleet.supervisor.exits import ExitCode
 
+from tests.ports import free_port
 from tests.supervisor.running import RunningFleet
 from tests.system.fleet import jobfleet
 
@@ -107,15 +107,14 @@ def test_socket_of_a_dead_fleet_is_taken_over(run_fleet: RunFleet) -> None:
     dead.signal(signal.SIGKILL)
     dead.wait_exit()
     assert dead.socket.exists()
-    fleet = run_fleet(NOOP, "--processes", "1", "--socket", str(dead.socket)).wait_running()
+    fleet = run_fleet(NOOP, "--processes", "1", "--socket", str(dead.socket))
     fleet.socket = dead.socket
+    fleet.wait_running()
     assert fleet.status()["fleet"]["pid"] == fleet.process.pid
 
 
 def test_engine_that_is_absent_is_told_once_and_waited_for(run_fleet: RunFleet) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
+    port = free_port()
     fleet = run_fleet(NOOP, "--processes", "1", "--engine", f"camunda+http://127.0.0.1:{port}").wait_running()
     fleet.wait_for(lambda record: record.get("engine") == "down")
     with fleet.client() as client:

@@ -12,8 +12,8 @@ import httpx
 import pytest
 from jobfleet._core import LocalEngine
 
-DEADLINE_S = 10.0
-"""A guard against hanging; nothing here is expected to take that long."""
+DEADLINE_S = 25.0
+"""A guard against hanging; nothing here is expected to take that long. Held polls last longer."""
 
 
 class Api:
@@ -101,6 +101,12 @@ class Api:
         connection = self.connect()
         connection.sendall("\r\n".join(head).encode() + b"\r\n\r\n" + body)
         return connection
+
+    def until_state(self, key: Any, state: str) -> None:
+        """Poll one job until it is in this state: a request that nobody waits for may take effect later."""
+        end = time.monotonic() + DEADLINE_S
+        while (job := self.look(key))["state"] != state:
+            assert time.monotonic() < end, job
 
     def until(self, condition: Callable[[dict[str, int]], bool]) -> dict[str, int]:
         """Poll the account until it satisfies the condition."""

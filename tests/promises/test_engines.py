@@ -147,6 +147,7 @@ def test_poison_in_the_answer_never_costs_the_rest_of_the_batch(run_fleet: Start
     try:
         fleet = run_fleet(HANDLERS, "--processes", "1", address=proxy.address).wait_running()
         fleet.post("/v1/pools/default/pause")
+        engine.wait_unasked()
         pushed = {retries: engine.push("noop", 3, retries=retries) for retries in (5, 41, 43, 7)}
         fleet.post("/v1/pools/default/resume")
         for retries in (5, 7):

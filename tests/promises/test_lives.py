@@ -42,7 +42,7 @@ HANDLERS = (
     async def ignores_its_limit(job: Job) -> dict:
         time.sleep(600)
 
-    @handler("outlives-half-its-lease", lease="2s")
+    @handler("outlives-half-its-lease", lease="4s")
     async def outlives_half_its_lease(job: Job) -> dict:
         file = arrive(job)
         try:
@@ -60,7 +60,7 @@ HANDLERS = (
             await asyncio.sleep(0.005)
         return {}
 
-    @handler("short-lease", lease="2s")
+    @handler("short-lease", lease="4s")
     def short_lease(job: Job) -> dict:
         if job.variables.get("gated"):
             gate(job)
@@ -87,6 +87,7 @@ HANDLERS = (
 def push_together(fleet: Fleet, job_type: str, count: int, **first: object) -> list[str]:
     """Jobs that come with one activation, `first` the variables of the first one alone."""
     fleet.post("/v1/pools/default/pause")
+    fleet.engine.wait_unasked()
     keys = fleet.engine.push(job_type, **first) + fleet.engine.push(job_type, count - 1)
     fleet.post("/v1/pools/default/resume")
     return keys
@@ -302,8 +303,8 @@ def test_supervisor_killed_with_sigkill_takes_every_worker_along_and_the_engine_
 ) -> None:
     """Row "supervisor killed with SIGKILL": also workers that are stopped, or whose handler holds the interpreter."""
     options = ("--processes", "4", "--name")
-    source = HANDLERS.replace('@handler("work")', '@handler("work", lease="2s")')
-    source = source.replace('@handler("holds-gil")', '@handler("holds-gil", lease="2s")')
+    source = HANDLERS.replace('@handler("work")', '@handler("work", lease="4s")')
+    source = source.replace('@handler("holds-gil")', '@handler("holds-gil", lease="4s")')
     fleet = run_fleet(source, *options, "first").wait_running()
     keys = [engine.push(job_type, gated=True)[0] for job_type in ("work", "work", "holds-gil")]
     _, stopped, _ = (wait_started(fleet, key) for key in keys)

@@ -27,7 +27,7 @@ HANDLERS = (
             raise JobError("NO")
         return {}
 
-    @handler("raises", lease="2s")
+    @handler("raises", lease="4s")
     def raises(job: Job) -> dict:
         gate(job)
         if Path(f"started-{job.key}-1").read_text() == str(os.getpid()):

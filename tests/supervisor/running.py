@@ -16,6 +16,8 @@ from typing import Any
 
 import httpx
 
+from tests.camunda.waiting import wait_until
+
 Json = dict[str, Any]
 
 DEADLINE_S = 60.0
@@ -85,8 +87,13 @@ class RunningFleet:
         return self.wait_for(lambda record: text in record["message"], since)
 
     def wait_running(self) -> RunningFleet:
-        """Wait until every pool has a ready worker."""
+        """Wait until the fleet runs and no worker is starting any more: the log's line comes with the first ones."""
         self.wait_for_line("running ")
+
+        def settled() -> bool:
+            return all(process["state"] != "starting" for process in self.processes())
+
+        wait_until(settled, "every worker is ready", DEADLINE_S)
         return self
 
     @property

@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import sys
+import time
 
 HANDLER = {
     "type": "noop",
@@ -37,12 +38,20 @@ def main() -> None:
             reply = load(script)
         else:
             forks += 1
+            if "dies-after-fork" in script:
+                wait_for_permission()
             reply = fork(script, order, fds, control, forks)
         for fd in fds:
             os.close(fd)
         control.send(reply)
         if "dies-after-fork" in script and forks == 2:
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+def wait_for_permission() -> None:
+    """Until the test, which wants to be the first to see what follows, lets it go on."""
+    while not os.path.exists(os.environ["MENDED"]):
+        time.sleep(0.001)
 
 
 def load(script: list[str]) -> bytes:

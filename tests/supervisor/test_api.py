@@ -137,10 +137,14 @@ def test_idle_fleet_that_was_asked_does_not_tick(fleet: RunningFleet) -> None:
         line = next(line for line in main.read_text().splitlines() if line.startswith("voluntary"))
         return int(line.split()[1])
 
-    # The span over which is counted; what it may contain is generous for anything but a tick.
-    before = switches()
-    time.sleep(2)
-    assert switches() - before < 10
+    def has_a_quiet_span() -> bool:
+        # The span over which is counted; what it may contain is generous for anything but a tick.
+        before = switches()
+        time.sleep(2)
+        return switches() - before < 10
+
+    # A host that is short of memory makes a process wait for its own pages now and then; a tick is in every span.
+    assert any(has_a_quiet_span() for _ in range(3))
 
 
 def test_slow_listener_does_not_stop_the_fleet(fleet: RunningFleet) -> None:

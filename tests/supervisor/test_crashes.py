@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,12 @@ def started_in(fleet: RunningFleet, since: int = 0) -> int:
     return int(fleet.wait_for_line("started in", since)["message"].split()[-1])
 
 
+def wait_replaced(events: Iterator[str], before: list[int]) -> None:
+    """Read events until a worker is ready that was not there before: what was still unread tells of others too."""
+    while not ("worker_ready" in (event := next(events)) and json.loads(event)["pid"] not in before):
+        pass
+
+
 def died(pid: int) -> Callable[[Json], bool]:
     return lambda record: record.get("pid") == pid and record["source"].startswith("pool ")
 
@@ -59,8 +66,9 @@ def test_last_words_of_a_worker_are_attributed_to_it(run_fleet: RunFleet) -> Non
         @handler("last")
         def last(job: Job) -> dict:
             print("printed by", os.getpid(), flush=True)
-            # What is printed within a job leaves with the next flush of the link.
-            time.sleep(0.2)
+            # What is printed within a job leaves with the next flush of the link, and what has not left dies with it.
+            while not os.path.exists("told"):
+                time.sleep(0.01)
             os.write(1, b"written by %d\\n" % os.getpid())
             os.kill(os.getpid(), 9)
         """,
@@ -71,6 +79,7 @@ def test_last_words_of_a_worker_are_attributed_to_it(run_fleet: RunFleet) -> Non
     for words in ("printed by", "written by"):
         record = fleet.wait_for_line(words)
         assert record["source"] == "default/" + record["message"].split()[-1]
+        (fleet.folder / "told").touch()
 
 
 @pytest.mark.parametrize(
@@ -98,8 +107,7 @@ def test_killed_worker_is_replaced_and_the_restart_counted(run_fleet: RunFleet) 
         while len(pids := fleet.worker_pids()) < 2:
             next(lines)
         os.kill(pids[0], signal.SIGKILL)
-        while "worker_ready" not in next(lines):
-            pass
+        wait_replaced(lines, pids)
     processes = fleet.processes()
     assert sorted(process["restarts"] for process in processes) == [0, 1]
     assert {process["state"] for process in processes} == {"ready"}
@@ -120,8 +128,7 @@ def test_zygote_that_dies_is_replaced_without_its_workers(run_fleet: RunFleet) -
         lines = events.iter_lines()
         next(lines)
         os.kill(victim, signal.SIGKILL)
-        while "worker_ready" not in next(lines):
-            pass
+        wait_replaced(lines, [process["pid"] for process in before["processes"]])
     after = fleet.status()["pools"][0]
     assert after["zygote_pid"] not in (None, before["zygote_pid"])
     survivors = {process["pid"] for process in before["processes"]} - {victim}

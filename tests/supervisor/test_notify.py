@@ -31,7 +31,8 @@ WAITS = """
     @handler("wait")
     def wait(job: Job) -> dict:
         print("started in", os.getpid(), flush=True)
-        time.sleep(3)
+        while not os.path.exists("open"):
+            time.sleep(0.01)
         return {}
 """
 
@@ -114,6 +115,7 @@ def test_watchdog_of_the_manager_is_fed_while_workers_move_and_not_while_all_are
         manager.settimeout(DEADLINE_S)
         while manager.recv(4096) != b"WATCHDOG=1":
             pass
+        (tmp_path / "open").touch()
         assert fleet.stop() == 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,8 @@ SAYS = """
     @handler("{kind}")
     def say(job: Job) -> None:
         print("{kind} in", os.getpid(), flush=True)
-        time.sleep(float(job.variables.get("seconds", 0)))
+        while job.variables.get("waits") and not os.path.exists("open"):
+            time.sleep(0.01)
         print("{kind} done", flush=True)
 """
 WAITS = (
@@ -66,8 +68,21 @@ def until_pool(fleet: RunningFleet, name: str, reached: Callable[[Json], object]
     return wait_until(look, what, DEADLINE_S)
 
 
+def open_gate(fleet: RunningFleet) -> None:
+    """Let all jobs that wait go on."""
+    (fleet.folder / "open").touch()
+
+
 def ready(count: int) -> Callable[[Json], bool]:
-    return lambda pool: [process["state"] for process in pool["processes"]] == ["ready"] * count
+    return lambda pool: states(pool) == ["ready"] * count
+
+
+def states(pool: Json) -> list[str]:
+    return [process["state"] for process in pool["processes"]]
+
+
+def busy(count: int) -> Callable[[Json], bool]:
+    return lambda pool: sum(process["busy"] for process in pool["processes"]) == count
 
 
 def until_account(fleet: RunningFleet, **wanted: int) -> Json:
@@ -79,14 +94,16 @@ def until_account(fleet: RunningFleet, **wanted: int) -> Json:
 
 
 def test_pool_grows_and_shrinks_and_the_running_job_of_the_one_too_many_finishes(fleet: RunningFleet) -> None:
-    fleet.push("say", seconds=1)
+    fleet.push("say", waits=True)
     fleet.wait_for_line("say in")
     status, answer = fleet.post("/v1/pools/default/scale", {"processes": 3})
     assert (status, answer) == (200, {"pool": "default", "state": "ready", "generation": 1, "processes": 3})
     until_pool(fleet, "default", ready(3), "three workers")
-    fleet.push("say", count=2, seconds=1)
-    until_pool(fleet, "default", lambda pool: sum(process["busy"] for process in pool["processes"]) > 1, "jobs run")
+    fleet.push("say", count=2, waits=True)
+    until_pool(fleet, "default", busy(3), "jobs run")
     fleet.post("/v1/pools/default/scale", {"processes": 1})
+    until_pool(fleet, "default", lambda pool: states(pool).count("draining") == 2, "two are told to leave")
+    open_gate(fleet)
     until_pool(fleet, "default", ready(1), "one worker")
     account = until_account(fleet, completed=3)
     assert (account["handed_back"], account["incidents"]) == (0, 0)
@@ -98,9 +115,9 @@ def test_one_too_many_that_outlasts_the_grace_period_hands_its_job_back(run_flee
     fleet = run_fleet(SAYS.format(kind="say"), "--processes", "2", "--grace", "1s").wait_running()
     since = fleet.log_length
     for _ in range(2):
-        fleet.push("say", seconds=600)
+        fleet.push("say", waits=True)
     fleet.wait_for_line("say in", since)
-    until_account(fleet, in_flight=2)
+    until_pool(fleet, "default", busy(2), "both run")
     fleet.post("/v1/pools/default/scale", {"processes": 1})
     until_pool(fleet, "default", ready(1), "one worker")
     account = until_account(fleet, handed_back=1)
@@ -151,8 +168,11 @@ def test_pause_outlives_a_reload(fleet: RunningFleet) -> None:
 
 
 def test_drained_pool_finishes_its_job_and_stays_away_until_it_is_resumed(fleet: RunningFleet) -> None:
-    fleet.push("mail", seconds=1)
+    fleet.push("mail", waits=True)
     fleet.wait_for_line("mail in")
+    assert fleet.post("/v1/pools/mail/drain")[1]["state"] == "draining"
+    assert 0 < pool(fleet, "mail")["grace_left_s"] <= 30
+    open_gate(fleet)
     done = fleet.command("drain", "mail")
     assert (done.returncode, done.stdout) == (0, "pool mail has drained\n"), done
     assert fleet.account()["completed"] == 1
@@ -172,10 +192,9 @@ def test_drained_pool_finishes_its_job_and_stays_away_until_it_is_resumed(fleet:
 
 def test_drain_of_a_pool_that_outlasts_the_grace_period_hands_its_job_back(run_fleet: RunFleet) -> None:
     fleet = run_fleet(SAYS.format(kind="say"), "--processes", "1", "--grace", "1s").wait_running()
-    fleet.push("say", seconds=600)
+    fleet.push("say", waits=True)
     fleet.wait_for_line("say in")
     assert fleet.post("/v1/pools/default/drain")[1]["state"] == "draining"
-    assert 0 <= pool(fleet, "default")["grace_left_s"] <= 1
     assert fleet.command("drain", "default").returncode == 0
     account = until_account(fleet, handed_back=1, waiting=1)
     assert account["incidents"] == 0
@@ -231,9 +250,13 @@ def test_commands_beside_a_reload_count_for_both_generations_and_what_is_asked_f
 
 
 def test_drain_without_a_pool_ends_the_fleet_and_waits_for_it(fleet: RunningFleet) -> None:
-    fleet.push("say", seconds=1)
+    fleet.push("say", waits=True)
     fleet.wait_for_line("say in")
-    done = fleet.command("drain")
+    with ThreadPoolExecutor(1) as beside:
+        command = beside.submit(fleet.command, "drain")
+        fleet.wait_for_line("draining")
+        open_gate(fleet)
+        done = command.result()
     assert (done.returncode, done.stdout) == (0, "the fleet has drained\n"), done
     assert fleet.wait_exit() == 0
     assert [record for record in fleet.records if record["message"] == "say done"]

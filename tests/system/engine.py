@@ -126,6 +126,10 @@ class Engine:
         """How many polls are held, and how many of them for clients that have departed."""
         return dict(self._client.get("/local/polls").raise_for_status().json())
 
+    def wait_unasked(self) -> None:
+        """Until nobody asks for jobs: the engine may learn a little later that a pause has abandoned a poll."""
+        wait_until(lambda: not any(self.polls().values()), "no poll is held", DEADLINE_S)
+
     def account(self) -> Json:
         """`GET /account`."""
         return dict(self._client.get("/account").raise_for_status().json())

@@ -6,7 +6,9 @@ import contextlib
 import socket
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+
+from tests.ports import free_port
 
 PAGE = b"<html><body>502 Bad Gateway, please sign in</body></html>"
 
@@ -20,8 +22,8 @@ class Proxy:
         self._page: bytes | None = None
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
-        self._listener: socket.socket | None = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
+        self.port = free_port()
+        self._listener: socket.socket | None = socket.create_server(("127.0.0.1", self.port))
         self.pages = 0
         self._accept_soon()
 
@@ -51,20 +53,18 @@ class Proxy:
         self._reset()
 
     def _change(self, page: bytes | None) -> None:
-        self._page = page
+        with self._lock:
+            self._page = page
+        # What comes from here on is served as it should be, and so is left alone.
+        self._reset()
         if self._listener is None:
             self._listener = socket.create_server(("127.0.0.1", self.port))
             self._accept_soon()
-        self._reset()
 
     def _reset(self) -> None:
         with self._lock:
             ends, self._open = self._open, set()
-        for end in ends:
-            with contextlib.suppress(OSError):
-                end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                end.shutdown(socket.SHUT_RDWR)
-            end.close()
+        _cut(ends)
 
     def _accept_soon(self) -> None:
         threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
@@ -76,17 +76,23 @@ class Proxy:
                 self._serve(client)
 
     def _serve(self, client: socket.socket) -> None:
-        ends = [client]
-        if self._page is None:
+        ends, page = [client], self._page
+        if page is None:
             try:
                 ends.append(socket.create_connection(("127.0.0.1", self._target)))
             except OSError:
                 client.close()
                 return
         with self._lock:
-            self._open.update(ends)
-        if len(ends) == 1:
-            threading.Thread(target=self._answer, args=(client, self._page), daemon=True).start()
+            # Accepted before a change that has reset all others.
+            is_outdated = self._listener is None or self._page is not page
+            if not is_outdated:
+                self._open.update(ends)
+        if is_outdated:
+            _cut(ends)
+            return
+        if page is not None:
+            threading.Thread(target=self._answer, args=(client, page), daemon=True).start()
             return
         for source, sink, alter in ((*ends, bytes), (*ends[::-1], self._alter)):
             threading.Thread(target=_pump, args=(source, sink, alter), daemon=True).start()
@@ -102,6 +108,14 @@ class Proxy:
                 if not head.startswith(b"GET"):
                     self.pages += 1
                 client.sendall(page)
+
+
+def _cut(ends: Iterable[socket.socket]) -> None:
+    for end in ends:
+        with contextlib.suppress(OSError):
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            end.shutdown(socket.SHUT_RDWR)
+        end.close()
 
 
 def _pump(source: socket.socket, sink: socket.socket, alter: Callable[[bytes], bytes]) -> None:

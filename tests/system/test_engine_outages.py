@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ import httpx
 import pytest
 
 from tests.camunda.waiting import wait_until
+from tests.ports import free_port
 from tests.supervisor.running import DEADLINE_S, Json
 
 from .conftest import StartFleet
@@ -115,8 +115,7 @@ def engine_process(port: int, folder: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def test_fleet_works_on_for_an_engine_that_was_killed_and_started_again(run_fleet: StartFleet, tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
 
     def push(count: int) -> None:
@@ -146,5 +145,5 @@ def test_fleet_works_on_for_an_engine_that_was_killed_and_started_again(run_flee
         assert {name: account()[name] for name in ("waiting", "in_flight", "foreign", "lost", "settled_twice")} == {
             "waiting": 0, "in_flight": 0, "foreign": 0, "lost": 0, "settled_twice": 0,
         }  # fmt: skip
-        assert fleet.status()["totals"]["in_flight"] == 0
+        fleet.wait_status(lambda status: status["totals"]["in_flight"] == 0, "every answer has come")
         assert fleet.stop() == 0

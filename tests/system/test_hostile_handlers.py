@@ -105,7 +105,7 @@ HANDLERS = r'''
         return {"pid": os.getpid()}
 
 
-    @handler("interrupts", lease="1s")
+    @handler("interrupts", lease="4s")
     def interrupts(job: Job) -> dict:
         """The beginning of a frame, which swallows the job's outcome."""
         if first_try(job):

@@ -34,8 +34,9 @@ def test_stale_socket_of_a_dead_fleet_is_taken_over(run_fleet: StartFleet, engin
     dead.wait_exit()
     assert dead.socket.exists()
     engine.push("noop", 10)
-    fleet = run_fleet(NOOP, "--processes", "1", "--socket", str(dead.socket)).wait_running()
-    assert engine.wait_settled()["completed"] == 10
+    fleet = run_fleet(NOOP, "--processes", "1", "--socket", str(dead.socket))
     fleet.socket = dead.socket
+    fleet.wait_running()
+    assert engine.wait_settled()["completed"] == 10
     assert fleet.status()["fleet"]["pid"] == fleet.process.pid
     assert fleet.stop() == ExitCode.OK

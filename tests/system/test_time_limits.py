@@ -44,7 +44,8 @@ HANDLERS = """
         except asyncio.CancelledError:
             return {"after": 0.3}
 
-    @handler("quick", time_limit="300ms", slots=2)
+    # A host that stands still for a moment stops no handler, and what is left of a timer hits a later job.
+    @handler("quick", time_limit="2s", slots=2)
     def quick(job: Job) -> dict:
         return {}
 
@@ -79,9 +80,9 @@ def test_handler_may_clean_up_when_its_time_is_over(shared: Fleet, kind: str) ->
 
 
 def test_handlers_within_their_limit_notice_nothing(shared: Fleet) -> None:
-    keys = shared.engine.push("quick", 2000)
-    for key in keys:
-        assert shared.engine.wait_job(key, "completed")["activations"] == 1
+    for _ in range(10):
+        for key in shared.engine.push("quick", 200):
+            assert shared.engine.wait_job(key, "completed")["activations"] == 1
 
 
 def test_process_of_a_job_over_its_hard_limit_writes_its_stacks_and_dies_and_others_are_innocent(shared: Fleet) -> None:

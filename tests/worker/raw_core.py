@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from jobfleet._core import Link
 
-GUARD_S = 20.0
+GUARD_S = 45.0
 """No wait here takes that long unless something hangs."""
 
 Lanes = list[tuple[str, int]]

@@ -179,7 +179,7 @@ MIXED = """
 
     @handler("threads", slots=3)
     def threads(job):
-        together.wait(10)
+        together.wait(45)
         return thread()
 
     @handler("loop")
@@ -292,7 +292,7 @@ def test_slots_of_a_loop_bound_what_runs_at_once(worker: StartWorker) -> None:
         async def counts(job):
             running.add(job)
             most = len(running)
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(0.01)
             running.discard(job)
             return {"most": most}
     """)

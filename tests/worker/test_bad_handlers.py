@@ -1,6 +1,8 @@
 """Handlers that do what they should not: survived, or the process dies and nothing is settled twice."""
 
+import os
 import re
+import signal
 from collections.abc import Callable
 
 import pytest
@@ -138,10 +140,11 @@ def test_child_that_leaves_the_handler_ends_and_settles_nothing(started: Worker,
 
 
 def test_child_of_a_handler_does_not_hold_the_link_open(started: Worker) -> None:
-    started.core.outcome(started.core.give(TYPES.index("leaves-a-child")))
+    child = started.core.outcome(started.core.give(TYPES.index("leaves-a-child"))).variables["pid"]
     started.core.drain()
     assert started.exit_status() == 0
     started.core.wait_closed()
+    os.kill(child, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("how", ["subprocess", "preexec"])
@@ -198,7 +201,7 @@ THREADS = """
 
     @handler("forks", slots=2)
     def forks(job):
-        together.wait(10)
+        together.wait(45)
         pid = os.fork()
         if pid == 0:
             return {"child": True, "cancelled": job.cancelled}

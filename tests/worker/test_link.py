@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from jobfleet._core import Link
 
+from .fleet import wait_for
 from .raw_core import GUARD_S, RawCore, cancel, frame, job, jobs
 
 pytestmark = pytest.mark.timeout(60)
@@ -123,7 +124,7 @@ def test_an_outcome_is_flushed_while_the_next_handler_holds_the_gil() -> None:
     try:
         # The worker settles these at once and then never runs Python again.
         assert [core.receive().number for _ in range(50)] == list(range(1, 51))
-        assert core.line(3)[0] == 51
+        wait_for(lambda: core.line(3)[0] == 51, "the worker to take the last job")
         assert os.waitpid(worker, os.WNOHANG) == (0, 0)
     finally:
         os.kill(worker, signal.SIGKILL)

@@ -100,11 +100,14 @@ def test_workers_and_zygotes_lead_process_groups_of_their_own(zygote: Zygote, wo
     assert os.getpgid(zygote.process.pid) == zygote.process.pid
 
 
-def test_dump_signal_writes_the_stacks_without_ending_the_worker(worker: StartWorker) -> None:
+def test_dump_signal_writes_the_stacks_without_ending_the_worker(worker: StartWorker, tmp_path: Path) -> None:
     started = worker(HANDLERS)
-    job = started.core.give(0)
-    started.core.printed("running")
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    job = started.core.give(1, variables={"fifo": str(fifo)})
+    started.core.printed("reads")
     os.kill(started.pid, signal.SIGQUIT)
-    assert started.core.outcome(job).kind == "complete"
+    wait_for(lambda: " in reads" in started.output(), "the stacks")
     assert "handlers.py" in started.output()
-    assert " in sync" in started.output()
+    fifo.write_text("text")
+    assert started.core.outcome(job).kind == "complete"

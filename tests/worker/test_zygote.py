@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from .fleet import Worker, Zygote
+from .raw_core import GUARD_S
 
 StartWorker = Callable[..., Worker]
 
@@ -251,4 +252,4 @@ def test_wrong_supervisor_ends_the_zygote(zygote: Zygote) -> None:
     zygote.send(
         {"op": "load", "pool": "p", "generation": 1, "handlers": ["handlers.py"], "slots": None, "supervisor_pid": 1}
     )
-    assert zygote.process.wait(10) == 71
+    assert zygote.process.wait(GUARD_S) == 71

@@ -22,7 +22,7 @@ use jobfleet_core::link::{
 use jobfleet_core::recorder::{Counters, LaneKind, LaneSpec, Progress, Recorder, now_ns};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-const GUARD: Duration = Duration::from_secs(20);
+const GUARD: Duration = Duration::from_secs(60);
 const DONE: OutcomeRef<'_> = OutcomeRef::Complete { variables: Some(b"{}"), result: None, business_id: None };
 
 /// A core's ends of a link and a recorder, and the worker's end of both.

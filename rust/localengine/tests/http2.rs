@@ -104,7 +104,7 @@ async fn a_held_stream_waits_while_others_go_on() -> Outcome {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), is_held).await?;
+    tokio::time::timeout(Duration::from_secs(60), is_held).await?;
     sender.ready().await?;
     assert_eq!(
         sender.send_request(post("/local/jobs", r#"{"type":"work"}"#)?).await?.status(),

@@ -169,7 +169,7 @@ fn the_first_polls_of_many_types_are_spread_over_the_jitter() {
     let types: Vec<Value> = (0..40)
         .map(|number| json!({"type": format!("t{number}"), "lane": 0, "slots": 1, "lease_ms": 20_000}))
         .collect();
-    let fleet = Fleet::made(Options::default(), json!({"poll_jitter_ms": 1_500, "hold_ms": 60_000}), types);
+    let fleet = Fleet::made(Options::default(), json!({"poll_jitter_ms": 4_000, "hold_ms": 60_000}), types);
     let _worker = fleet.worker(|_| Reply::Complete);
     let held = |status: &Value| status["held_polls"].as_u64().unwrap();
     let first = fleet.until_status("the first", |status| held(status) >= 1);

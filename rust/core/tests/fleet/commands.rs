@@ -75,7 +75,7 @@ fn the_next_holder_of_a_failed_job_is_not_hit() {
                 }
                 flag.store(true, Ordering::Release);
                 while gate.load(Ordering::Acquire) {
-                    std::thread::yield_now();
+                    std::thread::sleep(std::time::Duration::from_millis(1));
                 }
                 Reply::Complete
             });
@@ -99,12 +99,12 @@ fn the_next_holder_of_a_failed_job_is_not_hit() {
 #[test]
 fn a_renewal_is_repeated_and_the_handler_goes_on() {
     for (dialect, fault) in DIALECTS.into_iter().flat_map(|dialect| LOST.map(|fault| (dialect, fault))) {
-        let fleet = Fleet::new(dialect, &[("work", 500)]);
+        let fleet = Fleet::new(dialect, &[("work", 1_200)]);
         let gate = Arc::new(AtomicBool::new(true));
         let hold = Arc::clone(&gate);
         let worker = fleet.worker(move |_| {
             while hold.load(Ordering::Acquire) {
-                std::thread::yield_now();
+                std::thread::sleep(std::time::Duration::from_millis(1));
             }
             Reply::Complete
         });
@@ -113,7 +113,7 @@ fn a_renewal_is_repeated_and_the_handler_goes_on() {
         let until = |job: Value| job["until"].as_u64().unwrap();
         let first = until(fleet.until_job(key, &["activated"]));
         // Beyond the first lease and the one that the cut renewal may have brought.
-        fleet.until("renewed twice", |_| until(fleet.engine.job(key).unwrap()) >= first + 500);
+        fleet.until("renewed twice", |_| until(fleet.engine.job(key).unwrap()) >= first + 1_200);
         gate.store(false, Ordering::Release);
         assert_eq!(fleet.until_job(key, &["completed"])["activations"], 1, "{dialect:?} {fault:?}");
         assert!(!worker.was_cancelled());
@@ -129,7 +129,7 @@ fn a_hand_back_costs_no_retry() {
         let hold = Arc::clone(&gate);
         let doomed = fleet.worker(move |_| {
             while hold.load(Ordering::Acquire) {
-                std::thread::yield_now();
+                std::thread::sleep(std::time::Duration::from_millis(1));
             }
             Reply::Complete
         });
@@ -163,20 +163,20 @@ fn an_error_that_never_ends_is_given_up_with_the_engines_words() {
 #[test]
 fn an_engine_whose_clock_is_an_hour_ahead_is_worked_for_as_usual() {
     for dialect in DIALECTS {
-        let fleet = Fleet::new(dialect, &[("work", 400)]);
+        let fleet = Fleet::new(dialect, &[("work", 1_200)]);
         fleet.engine.advance(Duration::from_secs(3_600));
         let gate = Arc::new(AtomicBool::new(true));
         let hold = Arc::clone(&gate);
         let _worker = fleet.worker(move |_| {
             while hold.load(Ordering::Acquire) {
-                std::thread::yield_now();
+                std::thread::sleep(std::time::Duration::from_millis(1));
             }
             Reply::Complete
         });
         let (key, _) = fleet.engine.add_jobs(NewJobs::new("work", 1)).unwrap();
         let until = |job: Value| job["until"].as_u64().unwrap();
         let first = until(fleet.until_job(key, &["activated"]));
-        fleet.until("renewed", |_| until(fleet.engine.job(key).unwrap()) >= first + 400);
+        fleet.until("renewed", |_| until(fleet.engine.job(key).unwrap()) >= first + 1_200);
         gate.store(false, Ordering::Release);
         assert_eq!(fleet.until_job(key, &["completed"])["activations"], 1, "{dialect:?}");
         let status = fleet.until_status("counted", |status| status["types"][0]["completed"] == 1);

@@ -22,7 +22,7 @@ fn gated(fleet: &Fleet) -> (crate::rig::Worker, Arc<AtomicBool>) {
     let hold = Arc::clone(&closed);
     let worker = fleet.worker(move |_| {
         while hold.load(Ordering::Acquire) {
-            std::thread::yield_now();
+            std::thread::sleep(std::time::Duration::from_millis(1));
         }
         Reply::Complete
     });
@@ -229,7 +229,7 @@ fn a_header_that_the_very_first_request_shows_to_be_refused_is_told_of() {
 
 #[test]
 fn a_completion_that_was_refused_counts_as_never_sent() {
-    let mut fleet = Fleet::with(Dialect::V8_6, &[("work", 400)], json!({"authorization": "Bearer old"}));
+    let mut fleet = Fleet::with(Dialect::V8_6, &[("work", 1_000)], json!({"authorization": "Bearer old"}));
     accept(&fleet, "Bearer old");
     let (_worker, closed) = gated(&fleet);
     let (key, _) = fleet.engine.add_jobs(jobfleet_localengine::NewJobs::new("work", 1)).unwrap();

@@ -111,7 +111,7 @@ fn a_hand_back_whose_answer_is_lost_is_not_repeated_into_the_next_activation() {
     let hold = Arc::clone(&gate);
     let doomed = fleet.worker(move |_| {
         while hold.load(Ordering::Acquire) {
-            std::thread::yield_now();
+            std::thread::sleep(std::time::Duration::from_millis(1));
         }
         Reply::Complete
     });
@@ -191,12 +191,12 @@ fn an_engine_that_refuses_concurrency_is_asked_for_less() {
 
 #[test]
 fn a_refused_renewal_cancels_the_job_and_nothing_more_is_sent() {
-    let fleet = Fleet::new(Dialect::V8_6, &[("work", 600)]);
+    let fleet = Fleet::new(Dialect::V8_6, &[("work", 2_000)]);
     let gate = Arc::new(AtomicBool::new(true));
     let hold = Arc::clone(&gate);
     let worker = fleet.worker(move |_| {
         while hold.load(Ordering::Acquire) {
-            std::thread::yield_now();
+            std::thread::sleep(std::time::Duration::from_millis(1));
         }
         Reply::Complete
     });

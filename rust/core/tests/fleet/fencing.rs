@@ -13,7 +13,7 @@ fn gated(fleet: &Fleet) -> (Worker, Arc<AtomicBool>) {
     let hold = Arc::clone(&gate);
     let worker = fleet.worker(move |_| {
         while hold.load(Ordering::Acquire) {
-            std::thread::yield_now();
+            std::thread::sleep(std::time::Duration::from_millis(1));
         }
         Reply::Complete
     });
@@ -49,7 +49,7 @@ fn every_command_carries_the_token_under_the_name_of_the_server() {
         let settings = Settings { lease_member: member.into(), ..Settings::default() };
         let options = Options { settings, ..Options::default() };
         let types = ["done", "bad", "caught", "long"]
-            .map(|name| json!({"type": name, "lane": 0, "slots": 1, "lease_ms": 300}))
+            .map(|name| json!({"type": name, "lane": 0, "slots": 1, "lease_ms": 1_200}))
             .to_vec();
         let fleet = Fleet::made(options, json!({}), types);
         let long = Arc::new(AtomicBool::new(true));
@@ -61,7 +61,7 @@ fn every_command_carries_the_token_under_the_name_of_the_server() {
                 text if text.contains("\"caught\"") => Reply::Error("CODE".into()),
                 text if text.contains("\"long\"") => {
                     while hold.load(Ordering::Acquire) {
-                        std::thread::yield_now();
+                        std::thread::sleep(std::time::Duration::from_millis(1));
                     }
                     Reply::Complete
                 }
@@ -76,7 +76,7 @@ fn every_command_carries_the_token_under_the_name_of_the_server() {
         let (bad, _) = fleet.engine.add_jobs(NewJobs::new("bad", 1)).unwrap();
         assert_eq!(fleet.until_job(bad, &["backing_off"])["retries"], 2);
         // A second renewal follows a first one that was granted.
-        fleet.until("renewed", |_| until(fleet.engine.job(long_key).unwrap()) >= first + 300);
+        fleet.until("renewed", |_| until(fleet.engine.job(long_key).unwrap()) >= first + 1_200);
         long.store(false, Ordering::Release);
         assert_eq!(fleet.until_job(long_key, &["completed"])["activations"], 1, "{member}");
         fleet.assert_clean();

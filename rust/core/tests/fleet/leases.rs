@@ -31,7 +31,7 @@ fn counter(status: &Value, name: &str) -> u64 {
 
 #[test]
 fn the_completion_of_finished_work_goes_out_late_and_once() {
-    let fleet = Fleet::new(Dialect::V8_6, &[("work", 400)]);
+    let fleet = Fleet::new(Dialect::V8_6, &[("work", 1_000)]);
     let (_worker, gate, entered) = gated(&fleet, Reply::Complete);
     let (key, _) = fleet.engine.add_jobs(NewJobs::new("work", 1)).unwrap();
     fleet.until("started", |_| entered.load(Ordering::Acquire) == 1);
@@ -50,7 +50,7 @@ fn the_completion_of_finished_work_goes_out_late_and_once() {
 fn a_failure_or_an_error_after_the_leases_end_is_not_sent() {
     for dialect in DIALECTS {
         for reply in [Reply::Fail("no".into()), Reply::Error("CODE".into())] {
-            let fleet = Fleet::new(dialect, &[("work", 400)]);
+            let fleet = Fleet::new(dialect, &[("work", 1_000)]);
             let (_worker, gate, entered) = gated(&fleet, reply);
             let (key, _) = fleet.engine.add_jobs(NewJobs::new("work", 1)).unwrap();
             fleet.until("started", |_| entered.load(Ordering::Acquire) == 1);
@@ -72,7 +72,7 @@ fn a_failure_or_an_error_after_the_leases_end_is_not_sent() {
 #[test]
 fn jobs_that_cannot_start_before_half_their_lease_go_back_unstarted() {
     for dialect in DIALECTS {
-        let fleet = Fleet::new(dialect, &[("work", 600)]);
+        let fleet = Fleet::new(dialect, &[("work", 2_000)]);
         let (_worker, gate, entered) = gated(&fleet, Reply::Complete);
         gate.store(false, Ordering::Release);
         fleet.add_jobs("work", 100);
@@ -91,7 +91,7 @@ fn jobs_that_cannot_start_before_half_their_lease_go_back_unstarted() {
 #[test]
 fn a_renewal_refused_for_a_moment_is_tried_again() {
     for dialect in DIALECTS {
-        let fleet = Fleet::new(dialect, &[("work", 600)]);
+        let fleet = Fleet::new(dialect, &[("work", 2_000)]);
         let (worker, gate, _) = gated(&fleet, Reply::Complete);
         let faults = [FaultKind::Unavailable, FaultKind::ProxyNotFound, FaultKind::ProxyBadGateway]
             .map(|kind| Fault::new(kind).on([Target::Update]).times(1));
@@ -126,7 +126,7 @@ fn a_renewal_without_an_answer_is_repeated_while_the_lease_lasts() {
 
 #[test]
 fn renewals_go_out_although_an_engine_that_refuses_polls_leaves_no_permit() {
-    let fleet = Fleet::new(Dialect::V8_6, &[("work", 800), ("a", 800), ("b", 800)]);
+    let fleet = Fleet::new(Dialect::V8_6, &[("work", 2_000), ("a", 2_000), ("b", 2_000)]);
     let (_worker, gate, _) = gated(&fleet, Reply::Complete);
     let (key, _) = fleet.engine.add_jobs(NewJobs::new("work", 1)).unwrap();
     fleet.until_status("running", |status| counter(status, "running") == 1);
@@ -156,13 +156,13 @@ fn the_outcome_of_a_job_that_somebody_else_completed_is_dropped_in_silence() {
 
 #[test]
 fn the_leases_of_many_running_jobs_are_all_renewed() {
-    let fleet = Fleet::new(Dialect::V8_10, &[("work", 800)]);
+    let fleet = Fleet::new(Dialect::V8_10, &[("work", 2_000)]);
     let workers: Vec<_> = (0..12).map(|_| gated(&fleet, Reply::Complete)).collect();
     let (first, last) = fleet.engine.add_jobs(NewJobs::new("work", 12)).unwrap();
     fleet.until_status("all run", |status| counter(status, "running") == 12);
     let ends = || (first..=last).map(|key| fleet.engine.job(key).unwrap()["until"].as_u64().unwrap());
     let before = ends().max().unwrap();
-    fleet.until("two leases have passed", |_| ends().all(|end| end > before + 1_000));
+    fleet.until("renewed twice", |_| ends().all(|end| end > before + 1_500));
     workers.iter().for_each(|(_, gate, _)| gate.store(false, Ordering::Release));
     fleet.until("all done", |account| account["completed"] == 12);
     assert!(workers.iter().all(|(worker, ..)| !worker.was_cancelled()));
@@ -179,7 +179,7 @@ fn an_engine_whose_clock_is_an_hour_off_has_its_leases_kept() {
     ] {
         let off = |clock_offset_ms| Settings { dialect, clock_offset_ms, ..Settings::default() };
         let options = Options { dialect, settings: off(first), ..Options::default() };
-        let fleet = Fleet::made(options, serde_json::json!({}), plain(&[("work", 1_000)]));
+        let fleet = Fleet::made(options, serde_json::json!({}), plain(&[("work", 1_500)]));
         // What is learnt of the clock first, and again once it was set, holds for jobs of both kinds.
         for (batch, offset) in [first, then].into_iter().enumerate() {
             fleet.engine.set_settings(off(offset));
@@ -187,7 +187,7 @@ fn an_engine_whose_clock_is_an_hour_off_has_its_leases_kept() {
             let (key, _) = fleet.engine.add_jobs(NewJobs::new("work", 1)).unwrap();
             let until = |job: Value| job["until"].as_u64().unwrap();
             let taken = until(fleet.until_job(key, &["activated"]));
-            fleet.until("renewed twice", |_| until(fleet.engine.job(key).unwrap()) > taken + 800);
+            fleet.until("renewed twice", |_| until(fleet.engine.job(key).unwrap()) > taken + 1_200);
             assert!(!worker.was_cancelled(), "{offset}");
             gate.store(false, Ordering::Release);
             assert_eq!(fleet.until_job(key, &["completed"])["activations"], 1, "{offset}");
@@ -208,7 +208,7 @@ fn a_silent_engine_costs_no_job_when_it_answers_again() {
     let fleet = Fleet::with(
         Dialect::V8_10,
         &[("work", 20_000)],
-        serde_json::json!({"answer_limit_ms": 400, "hold_ms": 50}),
+        serde_json::json!({"answer_limit_ms": 1_000, "hold_ms": 50}),
     );
     let _worker = fleet.worker(|_| Reply::Complete);
     fleet.add_jobs("work", 20);

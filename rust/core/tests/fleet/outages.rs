@@ -75,7 +75,7 @@ fn fleet_behind_a_gate(dialect: Dialect, open: bool) -> (Fleet, Gate) {
     gate.set(open);
     let more = json!({
         "engine": {"kind": "camunda", "url": format!("http://{}", gate.addr)},
-        "answer_limit_ms": 400,
+        "answer_limit_ms": 1_000,
         "hold_ms": 50,
     });
     let work = json!({"type": "work", "lane": 0, "slots": 1, "lease_ms": 20_000});
@@ -96,7 +96,7 @@ fn an_engine_that_accepts_and_never_answers_is_told_and_found_when_it_answers() 
         assert_eq!(status["engine"]["message"], "no answer in time");
         // Each try is over in time and is followed by another one, over a connection of its own.
         let accepted = gate.accepted.load(Ordering::Acquire);
-        fleet.until("more tries", |_| gate.accepted.load(Ordering::Acquire) >= accepted + 3);
+        fleet.until("more tries", |_| gate.accepted.load(Ordering::Acquire) >= accepted + 2);
         gate.set(true);
         fleet.until("all done", |account| account["completed"] == 50);
         fleet.until_status("up", |status| state(status) == "up" && status["in_flight"] == 0);

@@ -14,8 +14,10 @@ use jobfleet_core::{Core, WorkerEnds};
 use jobfleet_localengine::{Dialect, Engine, NewJobs, Options};
 use serde_json::{Value, json};
 
-/// Nothing here takes this long unless it hangs.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// Nothing here takes this long unless it hangs. Leases that only a hand-back may end, and held polls, last longer.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(25);
+/// How long what nobody announces is left unread: looking all the time would take the processor from what is tested.
+const LOOK: Duration = Duration::from_millis(1);
 
 pub(crate) struct Fleet {
     pub(crate) engine: Engine,
@@ -117,7 +119,7 @@ impl Fleet {
                 return job;
             }
             assert!(Instant::now() < deadline, "never {states:?}: {job}; {}", self.status());
-            std::thread::yield_now();
+            std::thread::sleep(LOOK);
         }
     }
 
@@ -221,7 +223,7 @@ impl Fleet {
                 return account;
             }
             assert!(Instant::now() < deadline, "never {what}: {account}; {}", self.status());
-            std::thread::yield_now();
+            std::thread::sleep(LOOK);
         }
     }
 
@@ -233,7 +235,7 @@ impl Fleet {
                 return status;
             }
             assert!(Instant::now() < deadline, "never {what}: {status}");
-            std::thread::yield_now();
+            std::thread::sleep(LOOK);
         }
     }
 
@@ -257,7 +259,7 @@ impl Worker {
         let deadline = Instant::now() + PATIENCE;
         while !self.cancelled.load(Ordering::Acquire) {
             assert!(Instant::now() < deadline, "nothing was cancelled");
-            std::thread::yield_now();
+            std::thread::sleep(LOOK);
         }
     }
 
@@ -357,7 +359,7 @@ fn watch_cancels(end: &Weak<WorkerEnd>, flag: &AtomicBool) {
             flag.store(true, Ordering::Release);
         }
         drop(end);
-        std::thread::yield_now();
+        std::thread::sleep(LOOK);
     }
 }
 

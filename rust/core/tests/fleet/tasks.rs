@@ -114,7 +114,7 @@ fn a_poller_that_panics_is_replaced_and_takes_nothing_with_it() {
 
 #[test]
 fn a_poller_that_never_comes_back_is_replaced_and_takes_nothing_with_it() {
-    let (mut fleet, _) = flawed(None, 20_000, json!({"hold_ms": 50, "answer_limit_ms": 200}));
+    let (mut fleet, _) = flawed(None, 20_000, json!({"hold_ms": 50, "answer_limit_ms": 1_000}));
     let _worker = fleet.worker(|_| Reply::Complete);
     fleet.until_held(1);
     fleet.core.tamper(Tamper::Hang("poller of work")).unwrap();
@@ -132,7 +132,7 @@ fn polls_begin_although_the_first_look_at_the_version_failed() {
 
 #[test]
 fn an_outcome_that_cannot_be_told_costs_its_own_job_a_lease_and_no_other_anything() {
-    let (mut fleet, flaw) = flawed(None, 800, json!({}));
+    let (mut fleet, flaw) = flawed(None, 1_500, json!({}));
     let entered = Arc::new(AtomicBool::new(false));
     let (seen, wanted) = (Arc::clone(&entered), Arc::clone(&flaw));
     let _worker = fleet.worker(move |_| {
@@ -173,7 +173,7 @@ fn leases_are_renewed_after_each_part_of_renewing_has_panicked() {
         let hold = Arc::clone(&gate);
         let worker = fleet.worker(move |_| {
             while hold.load(Ordering::Acquire) {
-                std::thread::yield_now();
+                std::thread::sleep(std::time::Duration::from_millis(1));
             }
             Reply::Complete
         });
