@@ -52,7 +52,7 @@ def start(arguments: RunArguments) -> ExitCode:
 
     from jobfleet.supervisor.service import serve  # noqa: PLC0415
 
-    return serve(loaded, plans, zygotes, seed, os.environ, read, hangup=hangup)
+    return serve(loaded, plans, zygotes, os.environ, read, seed=seed, hangup=hangup)
 
 
 def _zygotes(seed: Seed, plans: "list[PoolPlan]") -> "list[Spawned]":

@@ -33,10 +33,10 @@ def serve(
     loaded: Loaded,
     plans: list[PoolPlan],
     zygotes: list[Spawned],
-    seed: Seed,
     environ: Mapping[str, str],
     reread: Callable[[], tuple[Loaded, list[PoolPlan]]],
     *,
+    seed: Seed,
     hangup: EarlyHangup,
 ) -> ExitCode:
     """Run a fleet until it has drained. `zygotes` were asked to load the pools' handlers, one for each plan,

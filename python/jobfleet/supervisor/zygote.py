@@ -10,7 +10,16 @@ from typing import Final, Protocol
 
 import msgspec
 
-from jobfleet.supervisor.messages import Fork, Forked, ForkFailed, Loaded, LoadFailed, Reply, ZygoteForked, encode, read_reply
+from jobfleet.supervisor.messages import (
+    Fork,
+    Forked,
+    Loaded,
+    LoadFailed,
+    Reply,
+    ZygoteForked,
+    encode,
+    read_reply,
+)
 from jobfleet.supervisor.reaper import Child, Exit, Reaper
 from jobfleet.supervisor.spawn import Spawned
 
