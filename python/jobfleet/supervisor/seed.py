@@ -48,6 +48,7 @@ class Seed:
                 self._order(theirs, output_end)
             except OSError:
                 # It is dead, or it does not listen.
+                self.kill()
                 self._replace()
                 self._order(theirs, output_end)
         except OSError:
@@ -85,7 +86,7 @@ class Seed:
         self._pid, self._control, self._output_fd = spawned.pid, spawned.control, spawned.output_fd
 
     def _replace(self) -> None:
-        self.kill()
+        """What was asked of the one before is still done, unless it is killed."""
         self.close()
         self._output = self._child = None
         self._start()
