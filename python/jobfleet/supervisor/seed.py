@@ -34,6 +34,11 @@ class Seed:
         self._child: Child | None = None
         self._start()
 
+    @property
+    def pid(self) -> int | None:
+        """The process id of the present one."""
+        return self._pid
+
     def spawn(self) -> Spawned:
         """Have a zygote forked; it tells its process id itself. Workers and zygotes must be adopted by this process.
 
