@@ -4,13 +4,14 @@ import json
 import os
 import signal
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
-from .fleet import Zygote
+from .fleet import Zygote, become_subreaper
 from .raw_core import GUARD_S
 
 HANDLERS = """
@@ -62,12 +63,17 @@ def test_forked_zygote_is_the_supervisors_own_and_outlives_its_seed(zygote: Zygo
     assert os.getpgid(forked.pid) == forked.pid
 
 
-def test_modules_that_appear_after_the_seed_has_looked_are_found(zygote: Zygote, tmp_path: Path) -> None:
-    for name in ("first", "second"):
-        (tmp_path / f"{name}.py").write_text(HANDLERS)
-        forked = ForkedZygote(zygote, tmp_path)
-        assert forked.load(name)["op"] == "loaded"
-        forked.close()
+def test_folder_that_appears_after_the_seed_has_looked_for_it_is_searched(tmp_path: Path) -> None:
+    become_subreaper()
+    later = tmp_path / "later"
+    seed = Zygote(tmp_path, PYTHONPATH=os.pathsep.join([str(later), *sys.path]))
+    ForkedZygote(seed, tmp_path).close()
+    later.mkdir()
+    (later / "appeared.py").write_text(HANDLERS)
+    forked = ForkedZygote(seed, tmp_path)
+    assert forked.load("appeared")["op"] == "loaded"
+    forked.close()
+    seed.close()
 
 
 def test_forked_zygote_whose_handlers_cannot_be_shared_starts_afresh(forked: ForkedZygote, tmp_path: Path) -> None:
