@@ -73,7 +73,8 @@ def _check_pool(plan: "PoolPlan", pass_credentials: bool) -> bool:
     except OSError as error:
         reply = LoadFailed(error=f"the process that imports the handlers is gone: {error}")
     spawned.close()
-    _, status = os.waitpid(spawned.pid, 0)
+    # It is the only child there is.
+    _, status = os.wait()
     if isinstance(reply, Loaded):
         inherit(reply, plan.defaults)
         _print_pool(plan, reply)

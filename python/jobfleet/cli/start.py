@@ -1,4 +1,4 @@
-"""Starts a fleet: the first zygote before everything else, so that its start-up runs beside ours."""
+"""Starts a fleet: the seed of its zygotes before everything else, so that its start-up runs beside ours."""
 
 import os
 import sys
@@ -6,18 +6,19 @@ import sys
 from jobfleet.cli.quick import RUN_OPTIONS, RunArguments
 from jobfleet.supervisor.exits import ExitCode
 from jobfleet.supervisor.hangup import EarlyHangup
-from jobfleet.supervisor.spawn import Spawned, spawn_zygote
+from jobfleet.supervisor.seed import Seed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from jobfleet.config import Loaded, PoolPlan, Settings
+    from jobfleet.config import Loaded, PoolPlan
+    from jobfleet.supervisor.spawn import Spawned
 
 
 def start(arguments: RunArguments) -> ExitCode:
     """Run a fleet to its end."""
     hangup = EarlyHangup()
     try:
-        first = spawn_zygote(os.environ)
+        seed = Seed(os.environ)
     except OSError as error:
         complain(f"no process for the handlers can be started: {error}")
         return ExitCode.FAILED
@@ -36,30 +37,31 @@ def start(arguments: RunArguments) -> ExitCode:
     try:
         loaded, plans = read()
     except SettingsError as error:
-        first.close()
+        seed.close()
         complain(*error.problems)
         return ExitCode.SETTINGS
     try:
-        zygotes = _zygotes(first, plans, loaded.settings)
+        if loaded.settings.pass_credentials:
+            # The first one was started without them.
+            seed.close()
+            seed = Seed(os.environ, pass_credentials=True)
+        zygotes = _zygotes(seed, plans)
     except OSError as error:
         complain(f"no process for the handlers can be started: {error}")
         return ExitCode.FAILED
 
     from jobfleet.supervisor.service import serve  # noqa: PLC0415
 
-    return serve(loaded, plans, zygotes, os.environ, read, hangup=hangup)
+    return serve(loaded, plans, zygotes, os.environ, read, seed=seed, hangup=hangup)
 
 
-def _zygotes(first: Spawned, plans: "list[PoolPlan]", settings: "Settings") -> list[Spawned]:
-    """One zygote for each pool, all of them importing already."""
+def _zygotes(seed: Seed, plans: "list[PoolPlan]") -> "list[Spawned]":
+    """One zygote for each pool, all of them asked to import its handlers."""
     from jobfleet.supervisor.loading import send_load  # noqa: PLC0415
+    from jobfleet.supervisor.process import become_subreaper  # noqa: PLC0415
 
-    if settings.pass_credentials:
-        # The first one was started without them.
-        first.close()
-        zygotes = [spawn_zygote(os.environ, pass_credentials=True) for _ in plans]
-    else:
-        zygotes = [first, *(spawn_zygote(os.environ) for _ in plans[1:])]
+    become_subreaper()
+    zygotes = [seed.spawn() for _ in plans]
     for zygote, plan in zip(zygotes, plans, strict=True):
         try:
             send_load(zygote, plan)

@@ -1,6 +1,5 @@
 """The pause before a failed job is tried again."""
 
-import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -53,7 +52,10 @@ class Backoff:
             pause = min(to_ms(self.first, "first") * self.factor**earlier_tries, longest)
         except OverflowError:
             pause = longest
-        return round(pause * (1.0 + self.jitter * random.random()))  # noqa: S311 - spreads load, hides nothing
+        # Where it is imported, every fork seeds it anew; most fleets never come here.
+        from random import random  # noqa: PLC0415
+
+        return round(pause * (1.0 + self.jitter * random()))  # noqa: S311 - spreads load, hides nothing
 
 
 DEFAULT_BACKOFF = Backoff()

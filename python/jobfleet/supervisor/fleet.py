@@ -36,6 +36,7 @@ from jobfleet.supervisor.reaper import Reaper
 from jobfleet.supervisor.recycle import Recycler
 from jobfleet.supervisor.reload import Reloader
 from jobfleet.supervisor.reloadorder import ReloadOutcome, ReloadRefused
+from jobfleet.supervisor.seed import Seed
 from jobfleet.supervisor.spawn import Spawned
 from jobfleet.supervisor.surroundings import Surroundings
 
@@ -62,6 +63,8 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     reread: Callable[[], tuple[LoadedSettings, list[PoolPlan]]]
     """Reads the settings anew. Raises `SettingsError`."""
     hangup: EarlyHangup | None = None
+    seed: Seed | None = None
+    """What `spawn` has its processes from."""
 
 
 class Fleet:
@@ -73,6 +76,7 @@ class Fleet:
         self.log = log
         self._notifier = setup.notifier
         self._hangup = setup.hangup
+        self._seed = setup.seed
         self._stopped = asyncio.Event()
         self._exit_code = ExitCode.OK
         self.settings = setup.settings
@@ -111,6 +115,8 @@ class Fleet:
     async def run(self, spawned: list[Spawned]) -> ExitCode:
         """Run until drained. `spawned` are the pools' zygotes, asked to load already."""
         self.reaper.start()
+        if self._seed is not None:
+            self._seed.attach(self._loop, self.log, self.reaper)
         self._watch_signals()
         self._loop.add_reader(self.core.event_fd, self.events.take)
         self.core.start()
@@ -276,6 +282,9 @@ class Fleet:
         self._watch.stop()
         for pool in self.pools:
             pool.close()
+        if self._seed is not None:
+            self._seed.kill()
+            self._seed.close()
         self.keeper.stop()
         self.events.finish()
         with contextlib.suppress(OSError, ValueError):

@@ -55,8 +55,13 @@ class ZygoteKeeper:
 
     @property
     def pid(self) -> int | None:
-        """The zygote's process id."""
+        """The zygote's process id, once it is known."""
         return self.zygote.pid if self.zygote else None
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether there is no zygote, and none about to be forked."""
+        return self.zygote is None
 
     def start(self, spawned: Spawned) -> None:
         """Begin with a zygote that has been asked to load."""

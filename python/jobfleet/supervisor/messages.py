@@ -92,8 +92,14 @@ class ForkFailed(msgspec.Struct, tag_field="op", tag="fork_failed"):
     error: str
 
 
-Reply = Loaded | LoadFailed | Forked | ForkFailed
-read_reply: Final = msgspec.json.Decoder(Loaded | LoadFailed | Forked | ForkFailed).decode
+class ZygoteForked(msgspec.Struct, tag_field="op", tag="zygote_forked"):
+    """The first words of a zygote that was forked from a seed."""
+
+    pid: int
+
+
+Reply = Loaded | LoadFailed | Forked | ForkFailed | ZygoteForked
+read_reply: Final = msgspec.json.Decoder(Loaded | LoadFailed | Forked | ForkFailed | ZygoteForked).decode
 
 
 class WorkerReady(msgspec.Struct, tag_field="event", tag="worker_ready"):

@@ -91,7 +91,7 @@ class Pool:
     @property
     def is_gone(self) -> bool:
         """Whether no process of it is left."""
-        return not self.crew.workers and self._keeper.pid is None
+        return not self.crew.workers and self._keeper.is_gone
 
     @property
     def grace_left_s(self) -> float | None:

@@ -24,8 +24,9 @@ from jobfleet.supervisor.fleet import Fleet, Setup
 from jobfleet.supervisor.hangup import EarlyHangup
 from jobfleet.supervisor.log import Level, Log
 from jobfleet.supervisor.notify import Notifier
-from jobfleet.supervisor.process import become_subreaper, refuse_dumps
-from jobfleet.supervisor.spawn import Spawned, spawn_zygote
+from jobfleet.supervisor.process import refuse_dumps
+from jobfleet.supervisor.seed import Seed
+from jobfleet.supervisor.spawn import Spawned
 
 
 def serve(
@@ -35,9 +36,11 @@ def serve(
     environ: Mapping[str, str],
     reread: Callable[[], tuple[Loaded, list[PoolPlan]]],
     *,
+    seed: Seed,
     hangup: EarlyHangup,
 ) -> ExitCode:
-    """Run a fleet until it has drained. `zygotes` were asked to load the pools' handlers, one for each plan.
+    """Run a fleet until it has drained. `zygotes` were asked to load the pools' handlers, one for each plan,
+    and were forked from `seed`.
 
     `reread` reads the settings anew for a reload; `hangup` has noted a wish for one so far.
     """
@@ -74,7 +77,6 @@ def serve(
         except ValueError as error:
             log.error(f"the core refuses its settings: {error}")
             return ExitCode.SETTINGS
-        become_subreaper()
         if not settings.dumpable:
             refuse_dumps()
         setup = Setup(
@@ -85,11 +87,12 @@ def serve(
             core=core,
             log=log,
             notifier=Notifier(environ),
-            spawn=lambda: spawn_zygote(environ, settings.pass_credentials),
+            spawn=seed.spawn,
             socket_path=control.path,
             settings_files=files,
             reread=reread,
             hangup=hangup,
+            seed=seed,
         )
         return asyncio.run(_run(setup, control, zygotes))
 

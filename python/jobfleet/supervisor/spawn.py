@@ -1,4 +1,4 @@
-"""Starts the program of a zygote. Imports little: `run` does this first, so that it starts beside everything else."""
+"""Starts the program of a zygote. Imports little: the seed is started first, beside everything else."""
 
 import os
 import socket
@@ -8,16 +8,22 @@ from jobfleet.supervisor.environment import worker_environment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 ZYGOTE_MODULE = "jobfleet.worker.zygote"
 
 
 class Spawned:
-    """A zygote process: its pid, our end of its control socket, and the reading end of its output."""
+    """A zygote process: our end of its control socket, and the reading end of its output.
 
-    def __init__(self, pid: int, control: socket.socket, output_fd: int) -> None:
+    Without a `pid` it is about to be forked, and tells that itself; `give_up` then ends who should fork it.
+    """
+
+    def __init__(
+        self, pid: int | None, control: socket.socket, output_fd: int, give_up: "Callable[[], None] | None" = None
+    ) -> None:
         self.pid = pid
+        self.give_up = give_up
         self.control = control
         self.output_fd = output_fd
 
@@ -27,18 +33,23 @@ class Spawned:
         os.close(self.output_fd)
 
 
+def open_channels() -> tuple[socket.socket, socket.socket, int, int]:
+    """Both ends of a control socket, and both of a pipe for output. Raises `OSError`."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    try:
+        return ours, theirs, *os.pipe()
+    except OSError:
+        ours.close()
+        theirs.close()
+        raise
+
+
 def spawn_zygote(environ: "Mapping[str, str]", pass_credentials: bool = False, module: str = ZYGOTE_MODULE) -> Spawned:
     """Start a zygote in a process group of its own. Call it on the main thread: the zygote dies with its spawner.
 
     Raises `OSError` when there is no descriptor or process to be had.
     """
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    try:
-        output_fd, output_end = os.pipe()
-    except OSError:
-        ours.close()
-        theirs.close()
-        raise
+    ours, theirs, output_fd, output_end = open_channels()
     try:
         theirs.set_inheritable(True)
         pid = os.posix_spawn(

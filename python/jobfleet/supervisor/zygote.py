@@ -10,12 +10,23 @@ from typing import Final, Protocol
 
 import msgspec
 
-from jobfleet.supervisor.messages import Fork, Forked, ForkFailed, Loaded, LoadFailed, encode, read_reply
+from jobfleet.supervisor.messages import (
+    Fork,
+    Forked,
+    Loaded,
+    LoadFailed,
+    Reply,
+    ZygoteForked,
+    encode,
+    read_reply,
+)
 from jobfleet.supervisor.reaper import Child, Exit, Reaper
 from jobfleet.supervisor.spawn import Spawned
 
 # Forks that were asked for and not answered: each one holds three descriptors.
 _FORKS_AT_ONCE: Final = 8
+# A seed that was only just started has to import everything first.
+_BIRTH_S: Final = 30.0
 # A fork takes milliseconds; a fresh interpreter that imports nothing, half a second.
 _FORK_S: Final = 30.0
 # A reply lists every handler of a pool; the socket's buffer bounds it long before this.
@@ -43,6 +54,9 @@ class Zygote:
         self._reaper = reaper
         self._unanswered: list[int] = []
         self._child: Child | None = None
+        self._give_up = spawned.give_up
+        self._birth: asyncio.TimerHandle | None = None
+        self._is_doomed = False
         self.pid = spawned.pid
         self.is_loaded = False
         self._control.setblocking(False)
@@ -50,7 +64,15 @@ class Zygote:
     def start(self) -> None:
         """Begin to listen. A zygote that is dead already is told of in the next turn of the loop."""
         self._loop.add_reader(self._control, self._read)
-        watched = self._reaper.watch(self.pid, self._died)
+        if self.pid is None:
+            # An exit is remembered until its pid is told.
+            self._reaper.expect(+1)
+            self._birth = self._loop.call_later(_BIRTH_S, self._birth_overdue)
+        else:
+            self._watch(self.pid)
+
+    def _watch(self, pid: int) -> None:
+        watched = self._reaper.watch(pid, self._died)
         if isinstance(watched, Exit):
             self._loop.call_soon(self._died, watched)
         else:
@@ -74,12 +96,38 @@ class Zygote:
 
     def quit(self) -> None:
         """Let it leave: it exits at the end of its control socket. Its death is still told."""
-        self._hang_up()
+        if self._birth is not None:
+            self._is_doomed = True
+        else:
+            self._hang_up()
 
     def kill(self) -> None:
         """Kill it. Its workers live on."""
-        if self._child is not None:
+        if self._birth is not None:
+            # Its pid is not known yet.
+            self._is_doomed = True
+        elif self._child is not None:
             self._child.kill()
+
+    def _birth_overdue(self) -> None:
+        """The seed is stopped; at the seed's end so is the new zygote's control socket."""
+        self._owner.zygote_misbehaved(f"was not forked within {_BIRTH_S:g} s; what should fork it is killed")
+        if self._give_up is not None:
+            self._give_up()
+
+    def _born(self, pid: int | None) -> None:
+        """It tells its pid, or it will never be."""
+        if self._birth is None:
+            return
+        self._birth.cancel()
+        self._birth, self.pid = None, pid
+        if pid is None:
+            self._died(Exit(None, None))
+        else:
+            self._watch(pid)
+            if self._is_doomed:
+                self.kill()
+        self._reaper.expect(-1)
 
     def _fork_overdue(self, worker: int) -> None:
         """One that is stopped, or hangs in a hook of somebody's, would keep its pool from ever being whole again."""
@@ -94,6 +142,9 @@ class Zygote:
             return
         except OSError:
             message = b""
+        if not message and self._birth is not None:
+            self._born(None)
+            return
         if not message:
             # The end of the socket is not its death, but a zygote that closed it is of no use.
             self._hang_up()
@@ -105,8 +156,10 @@ class Zygote:
             self._owner.zygote_misbehaved(f"sent what is no reply: {error}")
             self.kill()
 
-    def _hear(self, reply: Loaded | LoadFailed | Forked | ForkFailed) -> None:
-        if isinstance(reply, Loaded):
+    def _hear(self, reply: Reply) -> None:
+        if isinstance(reply, ZygoteForked):
+            self._born(reply.pid)
+        elif isinstance(reply, Loaded):
             self.is_loaded = True
             self._owner.loaded(reply)
         elif isinstance(reply, LoadFailed):

@@ -1,5 +1,6 @@
 """The worker side of the fleet: the zygote and the processes that run handlers, nothing else."""
 
+import gc
 import os
 import sys
 
@@ -8,3 +9,5 @@ import sys
 # module, "-m" is the program's name.)
 if sys.argv[:1] == ["-m"] and sys.path[:1] == [os.getcwd()]:
     del sys.path[0]
+    # Imports leave little garbage; workers collect theirs.
+    gc.disable()

@@ -1,6 +1,7 @@
 """The zygote's end of its control socket."""
 
 import array
+import mmap
 import os
 import socket
 from contextlib import suppress
@@ -31,7 +32,8 @@ class Control:
     def __init__(self, descriptor: int) -> None:
         os.set_inheritable(descriptor, False)
         self._socket = socket.socket(fileno=descriptor)
-        self._buffer = bytearray(LARGEST_MESSAGE_BYTES)
+        # Pages that no message reached take no memory, and no time in a fork.
+        self._buffer = mmap.mmap(-1, LARGEST_MESSAGE_BYTES, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 
     @property
     def descriptor(self) -> int:

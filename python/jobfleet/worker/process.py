@@ -80,8 +80,14 @@ class WorkerProcess:
             looping.result()
 
 
+def import_link() -> None:
+    """Import the extension, so that it is shared: loading it costs a process more than its fork."""
+    importlib.import_module("jobfleet._core")
+
+
 def import_lanes(loaded: Loaded) -> None:
     """Import what running these handlers needs, so that it is shared; asyncio alone costs more than a fork."""
+    import_link()
     if _needs_loop(loaded):
         importlib.import_module("jobfleet.worker.loop_lane")
         importlib.import_module("jobfleet.worker.loop_host")

@@ -29,6 +29,13 @@ class Fork(msgspec.Struct, tag_field="op", tag="fork", kw_only=True):
     index: int = 0
 
 
+class ForkZygote(msgspec.Struct, tag_field="op", tag="fork_zygote", kw_only=True):
+    """To a seed, with the descriptors of the new zygote's control socket and output.
+
+    Answered by ZygoteForked on that control socket, or by its end.
+    """
+
+
 class Quit(msgspec.Struct, tag_field="op", tag="quit", kw_only=True):
     """To the zygote: exit. Not answered."""
 
@@ -63,6 +70,12 @@ class Forked(msgspec.Struct, tag_field="op", tag="forked", kw_only=True):
     pid: int
 
 
+class ZygoteForked(msgspec.Struct, tag_field="op", tag="zygote_forked", kw_only=True):
+    """The first words of a zygote that was forked from a seed: its process id."""
+
+    pid: int
+
+
 class ForkFailed(msgspec.Struct, tag_field="op", tag="fork_failed", kw_only=True):
     """Why there is no process for this worker."""
 
@@ -70,5 +83,5 @@ class ForkFailed(msgspec.Struct, tag_field="op", tag="fork_failed", kw_only=True
     error: str
 
 
-Order = Load | Fork | Quit
-Reply = LoadedReply | LoadFailed | Forked | ForkFailed
+Order = Load | Fork | ForkZygote | Quit
+Reply = LoadedReply | LoadFailed | Forked | ForkFailed | ZygoteForked

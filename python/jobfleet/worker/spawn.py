@@ -50,8 +50,8 @@ def double_fork(become: Callable[[int, int], NoReturn]) -> int:
             # Python warns of native threads, which the zygote's operator has a note about.
             warnings.simplefilter("ignore", DeprecationWarning)
             between = os.fork()
-            if between == 0:
-                _fork_again(become, writable)
+        if between == 0:
+            _fork_again(become, writable)
         os.close(writable)
         answer = os.read(readable, _PID.size)
         os.waitpid(between, 0)
@@ -88,11 +88,8 @@ def become_worker(
     try:
         close_all(foreign)
         link_fd, recorder_fd, output_fd = descriptors
-        _redirect(output_fd)
-        wait_for_adoption(supervisor, between)
-        die_with_parent(supervisor)
-        os.setpgid(0, 0)
-        settle_down()
+        redirect(output_fd)
+        settle_in(supervisor, between)
         accept_dumps()
         _reseed()
         gc.enable()
@@ -103,7 +100,7 @@ def become_worker(
 
 
 def _serve(pool: Loaded | Unloaded, link_fd: int, recorder_fd: int) -> NoReturn:
-    from jobfleet._core import Link  # noqa: PLC0415 - a zygote that only loads needs no extension
+    from jobfleet._core import Link  # noqa: PLC0415 - see import_link
 
     lanes: list[tuple[str, int]] = [(kind, slots) for kind, slots in pool.lanes]
     link = Link(link_fd, recorder_fd, lanes)
@@ -126,7 +123,16 @@ def _load_now(pool: Unloaded) -> Loaded:
     return loaded
 
 
-def _redirect(output_fd: int) -> None:
+def settle_in(supervisor: int, between: int) -> None:
+    """What a process does first that was forked twice: see to it that it ends with its supervisor, and to signals."""
+    wait_for_adoption(supervisor, between)
+    die_with_parent(supervisor)
+    os.setpgid(0, 0)
+    settle_down()
+
+
+def redirect(output_fd: int) -> None:
+    """Read nothing, and write stdout and stderr to `output_fd`, which is closed."""
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.dup2(output_fd, 1)

@@ -2,9 +2,13 @@
 
 It has one thread and serves one pool generation. Where handler modules do what cannot be forked, or preload is off, it
 replaces itself with a fresh interpreter that imports nothing, and its workers import after the fork.
+
+One that has loaded nothing can be a seed: zygotes are forked from it, which spares each of them the start of Python and
+the import of everything but the handlers.
 """
 
 import gc
+import importlib
 import os
 import sys
 import time
@@ -21,11 +25,21 @@ from jobfleet.worker.failure_text import failure_text
 from jobfleet.worker.output import attribute_output
 from jobfleet.worker.parent import die_with_parent
 from jobfleet.worker.preload import hazards, native_threads_note, open_descriptors
-from jobfleet.worker.process import import_lanes
-from jobfleet.worker.protocol import Fork, Forked, ForkFailed, Load, LoadedReply, LoadFailed, Order
+from jobfleet.worker.process import import_lanes, import_link
+from jobfleet.worker.protocol import (
+    Fork,
+    Forked,
+    ForkFailed,
+    ForkZygote,
+    Load,
+    LoadedReply,
+    LoadFailed,
+    Order,
+    ZygoteForked,
+)
 from jobfleet.worker.signals import settle_down
 from jobfleet.worker.sources import drop_young_bytecode, fingerprint, user_files
-from jobfleet.worker.spawn import Unloaded, become_worker, double_fork
+from jobfleet.worker.spawn import Unloaded, become_worker, double_fork, redirect, settle_in
 
 _DETAIL_CHARACTERS = 32_000
 """A traceback must fit into one message."""
@@ -44,7 +58,6 @@ class Zygote:
     def resume(self, pool: Unloaded) -> None:
         """Serve a pool that an earlier incarnation has probed and reported."""
         self._pool = pool
-        gc.freeze()
 
     def serve(self) -> None:
         """Until the supervisor says quit or is gone."""
@@ -62,6 +75,9 @@ class Zygote:
     def _obey(self, order: Order, descriptors: list[int]) -> bool:
         if isinstance(order, Fork):
             self._fork(order, descriptors)
+            return True
+        if isinstance(order, ForkZygote):
+            self._fork_zygote(descriptors)
             return True
         close_all(descriptors)
         if isinstance(order, Load):
@@ -146,6 +162,19 @@ class Zygote:
         reply = Forked(worker=order.worker, pid=pid) if error is None else ForkFailed(worker=order.worker, error=error)
         self._control.send(reply)
 
+    def _fork_zygote(self, descriptors: list[int]) -> None:
+        """Who asked for it hears of a failure from the end of the new zygote's control socket."""
+        foreign, supervisor = self._control.descriptor, self._supervisor
+        try:
+            if self._pool is not None or len(descriptors) != 2:
+                raise OSError("only a zygote that has loaded nothing can do so, with two descriptors")
+            # Once: children are forked with it.
+            import_link()
+            double_fork(lambda between, written: _become_zygote(descriptors, [foreign, written], supervisor, between))
+        except OSError as refused:
+            sys.stderr.write(f"jobfleet: no zygote can be forked: {refused}\n")
+        close_all(descriptors)
+
     def _start_afresh(self, pool: Unloaded) -> NoReturn:
         """Replace this process by a zygote that has imported nothing; it keeps its pid and its control socket."""
         folder, environment, _ = self._start
@@ -157,8 +186,27 @@ class Zygote:
                 except OSError:
                     continue
         os.chdir(folder)
-        arguments = [*sys.orig_argv[1:], "--unloaded", msgspec.json.encode(pool).decode()]
+        # The last argument is the control socket's number, in a forked zygote that of its seed.
+        arguments = [*sys.orig_argv[1:-1], str(keep), "--unloaded", msgspec.json.encode(pool).decode()]
         os.execve(sys.executable, [sys.executable, *arguments], environment)  # noqa: S606 - the interpreter itself
+
+
+def _become_zygote(descriptors: list[int], foreign: list[int], supervisor: int, between: int) -> NoReturn:
+    """Serve a pool as a zygote of the supervisor's own; `foreign` descriptors are closed first."""
+    try:
+        close_all(foreign)
+        control_fd, output_fd = descriptors
+        redirect(output_fd)
+        settle_in(supervisor, between)
+        # Folders may have changed since the seed has looked into them.
+        importlib.invalidate_caches()
+        control = Control(control_fd)
+        control.send(ZygoteForked(pid=os.getpid()))
+        Zygote(control).serve()
+    except BaseException:
+        sys.stderr.write(f"jobfleet: the zygote itself failed:\n{traceback.format_exc()}")
+        os._exit(ExitCode.BROKEN)
+    os._exit(ExitCode.DRAINED)
 
 
 def main() -> NoReturn:
@@ -177,6 +225,8 @@ def main() -> NoReturn:
     gc.disable()
     attribute_output()
     zygote = Zygote(Control(int(descriptor)))
+    # A forked zygote that collects garbage looks at what it has added only.
+    gc.freeze()
     if unloaded is not None:
         zygote.resume(unloaded)
     zygote.serve()
