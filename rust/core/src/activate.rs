@@ -186,10 +186,9 @@ impl Poller {
                 self.fleet.engine_down(&message);
                 backoff(self.failures, LONGEST_TRANSIENT_PAUSE)
             }
-            // The gate says when another request makes sense.
+            // Otherwise the gate says when another request makes sense.
             Refusal::Unauthorized(message) => {
-                self.fleet.refused(self.header, &message);
-                Duration::ZERO
+                self.fleet.refused(self.header, &message, self.failures).unwrap_or_default()
             }
             Refusal::Refused(message) => {
                 self.fleet.engine_up();

@@ -1,13 +1,24 @@
 //! The gate of credentials: what a 401 means for everything else that would go out with the same header. Sans-I/O:
 //! time goes in, decisions come out.
 //!
-//! One refusal speaks for all requests with that header, so they wait: for another header, which opens the gate at
-//! once, or for a pause, after which one request tries whether the header is accepted again.
+//! One refusal of a header that was never accepted speaks for all requests with it; of one that was accepted a moment
+//! before, only several in a row do, as one gateway of many may be wrong. Then all requests wait: for another header,
+//! which opens the gate at once, or for a pause, after which one request at a time tries whether the header is accepted
+//! again.
 
 use std::time::Duration;
 
-/// A refusal comes at once; a request without one for so long was accepted, or is a held poll.
+/// A refusal comes at once; when all tries of so long stay without one, the header was accepted, or they are held polls.
 const PROBE_LIMIT: Duration = Duration::from_secs(1);
+
+/// A try that has no answer by then may never have one: another takes its turn. Leases must not end behind it.
+const NEXT_PROBE: Duration = Duration::from_millis(100);
+
+/// What may be held by the engine, and so tells little, lets commands try first.
+const POLLS_LATER: Duration = Duration::from_millis(50);
+
+/// Refusals in a row that say nothing yet of a header that was accepted before them.
+pub(crate) const TRUST: u32 = 8;
 
 /// Whether a request may go out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,11 +29,29 @@ pub(crate) enum Passage {
     Wait(Duration),
 }
 
+/// What asks for passage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asker {
+    Command,
+    Poll,
+}
+
+/// What a refusal means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// For this request alone: others are accepted with the same header.
+    Alone,
+    /// For all with this header, and that is news.
+    News,
+    /// What is known already.
+    Known,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Open,
     Held { until: Duration },
-    Probing { until: Duration },
+    Probing { next: Duration, until: Duration },
 }
 
 /// Counts headers and their refusals.
@@ -31,13 +60,14 @@ pub(crate) struct Gate {
     state: State,
     header: u64,
     refusals: u32,
+    trust: u32,
 }
 
 impl Gate {
     /// A gate that is open, or one that waits for the first header.
     pub(crate) fn new(awaits_header: bool) -> Self {
         let state = if awaits_header { State::Held { until: Duration::MAX } } else { State::Open };
-        Self { state, header: 0, refusals: 0 }
+        Self { state, header: 0, refusals: 0, trust: 0 }
     }
 
     /// The number of the header that requests carry now: 0 for the one of the settings, then one more for each new one.
@@ -45,7 +75,7 @@ impl Gate {
         self.header
     }
 
-    /// Refusals since the engine last accepted a header.
+    /// How often the gate has closed since the engine last accepted a header.
     pub(crate) fn refusals(&self) -> u32 {
         self.refusals
     }
@@ -54,30 +84,39 @@ impl Gate {
         self.state == State::Open
     }
 
-    /// Asks for passage. Once after each pause the answer is yes for a single request.
-    pub(crate) fn ask(&mut self, now: Duration) -> Passage {
-        match self.state {
-            State::Open => Passage::Free,
-            State::Held { until } | State::Probing { until } if now < until => Passage::Wait(until),
-            State::Held { .. } => {
-                self.state = State::Probing { until: now + PROBE_LIMIT };
-                Passage::Free
-            }
-            State::Probing { .. } => {
-                self.state = State::Open;
-                Passage::Free
-            }
+    /// Asks for passage. After each pause the answer is yes for one request, and for another each time that none of
+    /// them has an answer after a while.
+    pub(crate) fn ask(&mut self, now: Duration, asker: Asker) -> Passage {
+        let later = if asker == Asker::Poll { POLLS_LATER } else { Duration::ZERO };
+        let (turn, until) = match self.state {
+            State::Open => return Passage::Free,
+            State::Held { until } => (until, None),
+            State::Probing { next, until } => (next, Some(until)),
+        };
+        if until.is_some_and(|until| now >= until) {
+            self.state = State::Open;
+            return Passage::Free;
         }
+        let turn = turn.saturating_add(later);
+        if now < turn {
+            return Passage::Wait(turn);
+        }
+        self.state = State::Probing { next: now + NEXT_PROBE, until: until.unwrap_or(now + PROBE_LIMIT) };
+        Passage::Free
     }
 
-    /// The engine refused a request with this header; everything waits for `pause`. True when that is news.
-    pub(crate) fn refused(&mut self, header: u64, now: Duration, pause: Duration) -> bool {
+    /// The engine refused a request with this header. Unless that is for this one alone, everything waits for `pause`.
+    pub(crate) fn refused(&mut self, header: u64, now: Duration, pause: Duration) -> Refused {
         if header != self.header || matches!(self.state, State::Held { .. }) {
-            return false;
+            return Refused::Known;
+        }
+        if self.is_open() && self.trust > 0 {
+            self.trust -= 1;
+            return Refused::Alone;
         }
         self.refusals = self.refusals.saturating_add(1);
         self.state = State::Held { until: now + pause };
-        true
+        Refused::News
     }
 
     /// The engine took a request with this header. True when the gate opens by that.
@@ -86,6 +125,7 @@ impl Gate {
             return false;
         }
         self.refusals = 0;
+        self.trust = TRUST;
         let probed = matches!(self.state, State::Probing { .. });
         if probed {
             self.state = State::Open;
@@ -96,6 +136,7 @@ impl Gate {
     /// Requests carry another header from now on.
     pub(crate) fn renewed(&mut self) {
         self.header += 1;
+        self.trust = 0;
         self.state = State::Open;
     }
 }
@@ -105,68 +146,113 @@ mod tests {
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
+    const COMMAND: Asker = Asker::Command;
+
+    fn closed() -> Gate {
+        let mut gate = Gate::new(false);
+        assert_eq!(gate.refused(0, SECOND, SECOND), Refused::News);
+        gate
+    }
 
     #[test]
     fn one_refusal_holds_everything_and_is_news_once() {
-        let mut gate = Gate::new(false);
-        assert!(gate.refused(0, SECOND, SECOND));
-        assert!(!gate.refused(0, SECOND, SECOND), "the others were on their way already");
-        assert_eq!(gate.ask(SECOND), Passage::Wait(2 * SECOND));
+        let mut gate = closed();
+        assert_eq!(gate.refused(0, SECOND, SECOND), Refused::Known, "the others were on their way already");
+        assert_eq!(gate.ask(SECOND, COMMAND), Passage::Wait(2 * SECOND));
         assert_eq!(gate.refusals(), 1);
     }
 
     #[test]
-    fn another_header_opens_at_once_and_late_refusals_of_the_old_one_do_not_close() {
+    fn a_header_that_was_accepted_is_doubted_only_after_several_refusals_in_a_row() {
         let mut gate = Gate::new(false);
-        gate.refused(0, SECOND, SECOND);
+        for _ in 0..2 {
+            gate.accepted(0);
+            for _ in 0..TRUST {
+                assert_eq!(gate.refused(0, SECOND, SECOND), Refused::Alone);
+                assert_eq!(gate.ask(SECOND, COMMAND), Passage::Free);
+            }
+        }
+        assert_eq!(gate.refused(0, SECOND, SECOND), Refused::News);
+        assert_eq!(gate.ask(SECOND, COMMAND), Passage::Wait(2 * SECOND));
+    }
+
+    #[test]
+    fn another_header_opens_at_once_and_late_refusals_of_the_old_one_do_not_close() {
+        let mut gate = closed();
         gate.renewed();
-        assert_eq!(gate.ask(SECOND), Passage::Free);
-        assert!(!gate.refused(0, SECOND, SECOND));
+        assert_eq!(gate.ask(SECOND, COMMAND), Passage::Free);
+        assert_eq!(gate.refused(0, SECOND, SECOND), Refused::Known);
         assert!(gate.is_open() && gate.header() == 1);
     }
 
     #[test]
-    fn after_a_pause_a_single_request_tries_again() {
+    fn another_header_is_not_trusted_for_the_sake_of_the_old_one() {
         let mut gate = Gate::new(false);
-        gate.refused(0, SECOND, SECOND);
-        assert_eq!(gate.ask(2 * SECOND), Passage::Free);
-        assert_eq!(gate.ask(2 * SECOND), Passage::Wait(2 * SECOND + PROBE_LIMIT));
-        assert!(gate.refused(0, 2 * SECOND, SECOND), "a refused try is news again");
+        gate.accepted(0);
+        gate.renewed();
+        assert_eq!(gate.refused(1, SECOND, SECOND), Refused::News);
+    }
+
+    #[test]
+    fn after_a_pause_a_single_request_tries_again() {
+        let mut gate = closed();
+        assert_eq!(gate.ask(2 * SECOND, COMMAND), Passage::Free);
+        assert_eq!(gate.ask(2 * SECOND, COMMAND), Passage::Wait(2 * SECOND + NEXT_PROBE));
+        assert_eq!(gate.refused(0, 2 * SECOND, SECOND), Refused::News, "a refused try is news again");
         assert_eq!(gate.refusals(), 2);
-        assert_eq!(gate.ask(2 * SECOND), Passage::Wait(3 * SECOND));
+        assert_eq!(gate.ask(2 * SECOND, COMMAND), Passage::Wait(3 * SECOND));
+    }
+
+    #[test]
+    fn a_try_without_an_answer_lets_another_take_its_turn() {
+        let mut gate = closed();
+        let mut time = 2 * SECOND;
+        for _ in 0..3 {
+            assert_eq!(gate.ask(time, COMMAND), Passage::Free);
+            assert_eq!(gate.ask(time, COMMAND), Passage::Wait(time + NEXT_PROBE));
+            time += NEXT_PROBE;
+        }
+        assert!(gate.accepted(0), "any of them opens");
+    }
+
+    #[test]
+    fn polls_try_only_when_no_command_does() {
+        let mut gate = closed();
+        assert_eq!(gate.ask(2 * SECOND, Asker::Poll), Passage::Wait(2 * SECOND + POLLS_LATER));
+        assert_eq!(gate.ask(2 * SECOND, COMMAND), Passage::Free);
+        let later = 2 * SECOND + NEXT_PROBE + POLLS_LATER;
+        assert_eq!(gate.ask(2 * SECOND + NEXT_PROBE, Asker::Poll), Passage::Wait(later));
+        assert_eq!(gate.ask(later, Asker::Poll), Passage::Free);
     }
 
     #[test]
     fn an_accepted_try_opens_and_forgets_the_refusals() {
-        let mut gate = Gate::new(false);
-        gate.refused(0, SECOND, SECOND);
-        gate.ask(2 * SECOND);
+        let mut gate = closed();
+        gate.ask(2 * SECOND, COMMAND);
         assert!(gate.accepted(0));
         assert!(gate.is_open() && gate.refusals() == 0);
     }
 
     #[test]
     fn an_answer_to_an_older_request_does_not_open() {
-        let mut gate = Gate::new(false);
-        gate.refused(0, SECOND, SECOND);
+        let mut gate = closed();
         assert!(!gate.accepted(0));
         assert!(!gate.is_open());
     }
 
     #[test]
-    fn a_try_that_is_held_counts_as_accepted() {
-        let mut gate = Gate::new(false);
-        gate.refused(0, SECOND, SECOND);
-        gate.ask(2 * SECOND);
-        assert_eq!(gate.ask(2 * SECOND + PROBE_LIMIT), Passage::Free);
+    fn tries_that_are_held_count_as_accepted() {
+        let mut gate = closed();
+        gate.ask(2 * SECOND, COMMAND);
+        assert_eq!(gate.ask(2 * SECOND + PROBE_LIMIT, COMMAND), Passage::Free);
         assert!(gate.is_open());
     }
 
     #[test]
     fn nothing_goes_out_before_the_first_header_that_was_promised() {
         let mut gate = Gate::new(true);
-        assert_eq!(gate.ask(SECOND), Passage::Wait(Duration::MAX));
+        assert_eq!(gate.ask(SECOND, Asker::Poll), Passage::Wait(Duration::MAX));
         gate.renewed();
-        assert_eq!(gate.ask(SECOND), Passage::Free);
+        assert_eq!(gate.ask(SECOND, COMMAND), Passage::Free);
     }
 }

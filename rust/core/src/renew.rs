@@ -114,8 +114,9 @@ impl Fleet {
         drop(state);
         let fleet = Rc::clone(self);
         let renewal = async move {
-            // A job that is lost costs the engine more than one request above the cap.
-            let urgent_at = held.end.saturating_sub(lease / 4);
+            // A job that is lost costs the engine more than one request above the cap; and there has to be time
+            // for another try when this one finds no answer.
+            let urgent_at = held.end.saturating_sub(lease * 3 / 8);
             // Held until the renewal is concluded, whatever that takes.
             let permit = fleet.permit(urgent_at).await;
             fleet.outcomes.push(&fleet, Work::renew(id, lease, permit));

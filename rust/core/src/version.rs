@@ -75,7 +75,9 @@ async fn ask(fleet: &Rc<Fleet>, pulse: &Rc<Pulse>) -> Result<(), Unknown> {
             let learnt = fleet.engine.borrow_mut().learn(&answer);
             match &learnt {
                 Ok(()) => fleet.accepted(header),
-                Err(message) if answer.status == 401 => fleet.refused(header, message),
+                Err(message) if answer.status == 401 => {
+                    fleet.refused(header, message, 1);
+                }
                 Err(_) => {}
             }
             learnt.map_err(Unknown::Refused)

@@ -117,21 +117,53 @@ impl Outcomes {
         };
         let stalled = self.lanes.borrow().iter().filter(|lane| is_stalled(lane)).count();
         self.stalled.set(stalled.min(MOST_STALLED));
+        self.hasten(fleet, time);
         while self.busy() < self.limit() {
             let Some(work) = self.queue.borrow_mut().pop_front() else { break };
             self.push(fleet, work);
         }
     }
 
-    /// Takes in work; it goes to an idle lane, to a new one while more are worth having, or waits: what is urgent
-    /// in front of all else.
+    /// Puts what has waited for half of its lease in front of all else, and takes it for urgent: an engine that lets
+    /// few through, or leaves them without an answer, would keep it until the lease is over.
+    fn hasten(&self, fleet: &Rc<Fleet>, time: Duration) {
+        let mut late = 0;
+        {
+            let state = fleet.state.borrow();
+            let ends = |work: &Work| {
+                let lease = state.ledger.get(work.id)?.lease;
+                (work.is_urgent() || lease.half() <= time).then_some(lease.end)
+            };
+            let mut queue = self.queue.borrow_mut();
+            if queue.iter().any(|work| ends(work).is_some()) {
+                queue.make_contiguous().sort_by_cached_key(|work| ends(work).unwrap_or(Duration::MAX));
+                late = queue.iter().take_while(|work| ends(work).is_some()).count();
+            }
+        }
+        for _ in 0..late {
+            if self.busy() >= self.limit() + URGENT {
+                break;
+            }
+            let Some(work) = self.queue.borrow_mut().pop_front() else { break };
+            self.give(fleet, work);
+        }
+    }
+
+    /// Takes in work; it goes to a lane while more are worth having, or waits: what is urgent in front of all else.
     pub(crate) fn push(&self, fleet: &Rc<Fleet>, work: Work) {
         let is_urgent = work.is_urgent();
         let limit = if is_urgent { self.limit() + URGENT } else { self.limit() };
-        if self.busy() >= limit {
+        if self.busy() < limit {
+            self.give(fleet, work);
+        } else {
             let mut queue = self.queue.borrow_mut();
             if is_urgent { queue.push_front(work) } else { queue.push_back(work) }
-        } else if let Some(index) = self.idle.borrow_mut().pop() {
+        }
+    }
+
+    /// Gives work to an idle lane, or to a new one.
+    fn give(&self, fleet: &Rc<Fleet>, work: Work) {
+        if let Some(index) = self.idle.borrow_mut().pop() {
             let lanes = self.lanes.borrow();
             let Some(lane) = lanes.get(index) else { return };
             *lane.given.borrow_mut() = Some(work);
@@ -268,7 +300,12 @@ async fn deliver(fleet: &Rc<Fleet>, line: &mut Line, mut work: Work) {
         let patience = policy::patience(&work.command, fenced, lease.end, sent_at, usual);
         match exchange(fleet, line, &work, patience, &mut header).await {
             // It had no effect, so it counts as never sent.
-            Ok(Verdict::Unauthorized(words)) => fleet.refused(header, &words),
+            Ok(Verdict::Unauthorized(words)) => {
+                work.history.refused += 1;
+                if let Some(pause) = fleet.refused(header, &words, work.history.refused) {
+                    return fleet.conclude(work, Next::Retry(pause));
+                }
+            }
             result => break (lease, has_token, sent_at, header, result),
         }
     };

@@ -33,6 +33,8 @@ pub(crate) enum Result {
 pub(crate) struct History {
     /// Tries so far, the latest included.
     pub(crate) tries: u32,
+    /// Beside them, tries whose credentials were refused: they had no effect and count as never sent.
+    pub(crate) refused: u32,
     /// When it was first sent.
     pub(crate) first_sent: Option<Duration>,
     /// An earlier try may have had its effect.
@@ -41,6 +43,8 @@ pub(crate) struct History {
     pub(crate) without_token: bool,
     /// How many of the latest answers, without another between them, were errors that retrying may not mend.
     pub(crate) hopeless: u32,
+    /// How many of them, without another between them, refused the command for what it holds.
+    pub(crate) rejected: u32,
 }
 
 /// What to do next.
@@ -72,14 +76,16 @@ pub(crate) fn next(
     now: Duration,
 ) -> Next {
     let pause = pause(history.tries);
-    let hopeless = matches!(result, Result::Answered(Verdict::Rejected { .. } | Verdict::Stubborn(_)));
+    let rejected = matches!(result, Result::Answered(Verdict::Rejected { .. }));
+    let hopeless = rejected || matches!(result, Result::Answered(Verdict::Stubborn(_)));
+    history.rejected = if rejected { history.rejected + 1 } else { 0 };
     history.hopeless = if hopeless { history.hopeless + 1 } else { 0 };
     match result {
         Result::Answered(Verdict::Done) => Next::Done,
         Result::Answered(Verdict::Final) if history.doubtful => Next::Done,
         Result::Answered(Verdict::Final) => Next::Lost,
         Result::Answered(Verdict::Rejected { words, certain_after }) => {
-            if history.hopeless >= certain_after {
+            if history.rejected >= certain_after {
                 return Next::Rejected(words);
             }
             unless_expired(command, pause, lease_end, now)
@@ -198,8 +204,8 @@ mod tests {
     }
 
     fn tried(tries: u32) -> History {
-        let hopeless = tries - 1;
-        History { tries, first_sent: Some(EARLY), hopeless, ..History::default() }
+        let (hopeless, rejected) = (tries - 1, tries - 1);
+        History { tries, first_sent: Some(EARLY), hopeless, rejected, ..History::default() }
     }
 
     fn decide(command: &Command, result: Result, now: Duration) -> Next {
@@ -316,7 +322,8 @@ mod tests {
     #[test]
     fn only_such_answers_in_a_row_make_a_rejection_certain() {
         let rejected = Result::Answered(Verdict::Rejected { words: "too large".into(), certain_after: 3 });
-        let mut history = History { tries: 9, hopeless: 0, ..tried(9) };
+        // Two of another kind came before it.
+        let mut history = History { tries: 9, hopeless: 2, rejected: 0, ..tried(9) };
         let next = next(&complete(), rejected, &mut history, false, LEASE_END, EARLY);
         assert!(matches!(next, Next::Retry(_)));
     }

@@ -72,12 +72,41 @@ fn a_header_that_is_accepted_again_needs_no_other() {
     let _worker = fleet.worker(|_| Reply::Complete);
     fleet.engine.set_faults(vec![
         Fault::new(FaultKind::Unauthorized).on([Target::Complete]).times(3),
-        Fault::new(FaultKind::Unauthorized).on([Target::Activate]).times(2),
+        Fault::new(FaultKind::Unauthorized).on([Target::Activate]).times(12),
     ]);
     fleet.add_jobs("work", 50);
     fleet.event("unauthorized");
     fleet.until("all done", |account| account["completed"] == 50 && ended(account));
     fleet.until_status("up", |status| status["engine"]["state"] == "up");
+    fleet.assert_clean();
+}
+
+#[test]
+fn refusals_now_and_then_of_a_header_that_is_accepted_hold_up_nothing_else() {
+    let mut fleet = Fleet::with(Dialect::V8_10, &[("work", 20_000)], json!({"authorization": "Bearer x"}));
+    let _worker = fleet.worker(|_| Reply::Complete);
+    fleet.add_jobs("work", 1);
+    fleet.until("accepted", |account| account["completed"] == 1);
+    fleet.engine.set_faults(vec![Fault::new(FaultKind::Unauthorized).on([Target::Complete]).times(6)]);
+    fleet.add_jobs("work", 100);
+    fleet.until("all done", |account| account["completed"] == 101 && ended(account));
+    assert!(!fleet.has_told("unauthorized"));
+    fleet.assert_clean();
+}
+
+#[test]
+fn a_request_that_alone_is_refused_is_told_of() {
+    let mut fleet =
+        Fleet::with(Dialect::V8_10, &[("work", 20_000), ("other", 20_000)], json!({"hold_ms": 20}));
+    fleet
+        .engine
+        .set_faults(vec![Fault::new(FaultKind::Unauthorized).on([Target::Complete]).job_type("work")]);
+    let _worker = fleet.worker(|_| Reply::Complete);
+    fleet.add_jobs("work", 1);
+    // The polls are accepted all the while.
+    while fleet.event("engine")["state"] != "down" {}
+    fleet.engine.set_faults(Vec::new());
+    fleet.until("done", |account| account["completed"] == 1);
     fleet.assert_clean();
 }
 

@@ -12,6 +12,7 @@ mod faults;
 mod fencing;
 mod flow;
 mod generations;
+mod hindrances;
 mod http2;
 mod leases;
 mod outages;
