@@ -79,3 +79,20 @@ fn an_outcome_that_waits_behind_an_engine_without_answers_goes_out_within_its_le
     fleet.until("done", |account| account["completed"] == 2);
     fleet.assert_clean();
 }
+
+#[test]
+fn a_hand_back_that_a_gateway_answers_is_sent_once_and_its_lease_is_not_the_fleets_fault() {
+    let fleet = Fleet::new(Dialect::V8_6, &[("work", 400)]);
+    let (busy, free) = (flag(), flag());
+    let first = worker(&fleet, [(b"\"work\"", &busy), (b"\"none\"", &free)]);
+    fleet.engine.set_faults(vec![Fault::new(FaultKind::ProxyBadGateway).on([Target::Fail]).times(1)]);
+    fleet.add_jobs("work", 1);
+    fleet.until_status("running", |status| status["types"][0]["running"] == 1);
+    let id = first.kill_at(&busy);
+    fleet.core.worker_dead(id, "gone".into()).unwrap();
+    fleet.until_status("handed back", |status| status["types"][0]["handed_back"] == 1);
+    let _second = fleet.worker(|_| Reply::Complete);
+    let account = fleet.until("done", |account| account["completed"] == 1);
+    assert_eq!(account["undelivered"], 1, "{account}");
+    fleet.assert_clean();
+}

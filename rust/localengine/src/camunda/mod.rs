@@ -101,11 +101,15 @@ pub(crate) fn note_cut(state: &mut State, head: &Head<'_>, body: &[u8]) {
     }
 }
 
-/// Tells the account that a fault refused a request.
-pub(crate) fn note_refusal(state: &mut State, head: &Head<'_>) {
-    if let Route::Job { key, .. } = route::find(head.method, head.path)
+/// Tells the account that a fault refused a request. What a gateway says in the engine's place leaves open whether a
+/// failure had its effect, and repeating one could hit the next holder: to the account its answer is cut off.
+pub(crate) fn note_refusal(state: &mut State, head: &Head<'_>, body: &[u8], status: u16) {
+    if let Route::Job { key, kind } = route::find(head.method, head.path)
         && let Ok(key) = key.parse()
     {
         state.store.note_refusal(key);
+        if kind == Kind::Fail && matches!(status, 502 | 504) {
+            outcome::note_cut(state, kind, key, body);
+        }
     }
 }

@@ -18,7 +18,7 @@ pub(super) async fn settle(connection: &Connection, head: &Head<'_>, body: &[u8]
         None => {}
         Some(Before::Refuse(answer)) => {
             service.end();
-            connection.shared.change(|state, _| camunda::note_refusal(state, head));
+            connection.shared.change(|state, _| camunda::note_refusal(state, head, body, answer.status));
             tokio::time::sleep(delay).await;
             return Outgoing::Whole(answer, None);
         }
