@@ -310,7 +310,8 @@ def test_supervisor_killed_with_sigkill_takes_every_worker_along_and_the_engine_
     _, stopped, _ = (wait_started(fleet, key) for key in keys)
     os.kill(stopped, signal.SIGSTOP)
     tree = fleet.tree()
-    assert len(tree) == 6
+    # The supervisor, the seed, a zygote and the workers.
+    assert len(tree) == 7
     fleet.signal(signal.SIGKILL)
     fleet.wait_exit()
     assert [pid for pid in tree[1:] if not wait_gone(pid)] == []
