@@ -70,6 +70,7 @@ def test_every_setting_can_be_given_in_the_environment() -> None:
         ("engine", "outcome_connections_max"): ("64", 64),
         ("engine", "backpressure"): ("legacy", "legacy"),
         ("engine", "fencing"): ("false", False),
+        ("engine", "late_completions"): ("false", False),
         ("engine", "poll_jitter"): ("2s", Duration(2)),
         ("engine", "http2"): ("never", "never"),
         ("engine", "proxy"): ("http://proxy:3128", Secret("http://proxy:3128")),

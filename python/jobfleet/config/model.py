@@ -62,6 +62,14 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
             "without tokens serve the same job types: a job that was leased once is not given to those."
         ),
     ] = True
+    late_completions: Annotated[
+        bool,
+        Meta(
+            description="Complete a job whose handler ended after its lease, unless this fleet has been given the job "
+            "again: where nobody else was, the work is not repeated. Without tokens (Camunda before 8.10) another "
+            "fleet that was given the job may find it completed."
+        ),
+    ] = True
     poll_jitter: Annotated[Duration, Meta(description="Random delay of each job type's first poll, at most.")] = (
         Duration(0)
     )

@@ -199,6 +199,7 @@ def core_settings(settings: Settings, engine: EngineAddress, host: str, credenti
         "outcome_connections_max": settings.engine.outcome_connections_max,
         "backpressure": settings.engine.backpressure,
         "fencing": settings.engine.fencing,
+        "late_completions": settings.engine.late_completions,
         "poll_jitter_ms": settings.engine.poll_jitter.ms,
         "poison_deaths": settings.poison_deaths,
         "deaths_cost_retries": settings.deaths_cost_retries,

@@ -46,6 +46,9 @@ pub struct CoreSettings {
     /// job that was once leased with a token is not given to those.
     #[serde(default = "yes")]
     pub fencing: bool,
+    /// Complete finished jobs after their lease has ended, unless this fleet knows that they were given out again.
+    #[serde(default = "yes")]
+    pub late_completions: bool,
     /// The first poll of each type starts within this time, in milliseconds, at random.
     #[serde(default)]
     pub poll_jitter_ms: u64,

@@ -283,21 +283,19 @@ async fn idle(lane: &Lane, line: &mut Line) -> Option<Work> {
 
 /// Sends one command and draws the conclusion.
 async fn deliver(fleet: &Rc<Fleet>, line: &mut Line, mut work: Work) {
-    let (lease, has_token, sent_at, header, result) = loop {
-        let Some((lease, has_token)) = fleet.terms_of(work.id) else {
+    let (terms, sent_at, header, result) = loop {
+        let asked_at = now();
+        let Some(terms) = fleet.terms_of(&work, asked_at) else {
             return fleet.conclude(work, Next::Lost);
         };
-        let limit = policy::useful_until(&work.command, &work.history, lease.end);
-        if !fleet.authorized_before(limit).await
-            || !policy::may_send(&work.command, &work.history, lease.end, now())
-        {
+        let limit = policy::useful_until(&work.command, &work.history, terms, asked_at);
+        let authorized = fleet.authorized_before(limit).await;
+        let sent_at = now();
+        if !authorized || !policy::may_send(&work.command, &work.history, terms, sent_at) {
             return fleet.conclude(work, Next::Expired);
         }
-        let sent_at = now();
         let mut header = 0;
-        let fenced = has_token && !work.history.without_token;
-        let usual = fleet.settings.answer_limit();
-        let patience = policy::patience(&work.command, fenced, lease.end, sent_at, usual);
+        let patience = policy::patience(&work.command, terms, sent_at, fleet.settings.answer_limit());
         match exchange(fleet, line, &work, patience, &mut header).await {
             // It had no effect, so it counts as never sent.
             Ok(Verdict::Unauthorized(words)) => {
@@ -306,7 +304,7 @@ async fn deliver(fleet: &Rc<Fleet>, line: &mut Line, mut work: Work) {
                     return fleet.conclude(work, Next::Retry(pause));
                 }
             }
-            result => break (lease, has_token, sent_at, header, result),
+            result => break (terms, sent_at, header, result),
         }
     };
     work.history.tries += 1;
@@ -329,8 +327,7 @@ async fn deliver(fleet: &Rc<Fleet>, line: &mut Line, mut work: Work) {
         fleet.outcomes.answered(fleet, now().saturating_sub(sent_at));
     }
     note_health(fleet, &result, header);
-    let fenced = has_token && !work.history.without_token;
-    let next = policy::next(&work.command, result, &mut work.history, fenced, lease.end, now());
+    let next = policy::next(&work.command, result, &mut work.history, terms, now());
     fleet.conclude(work, next);
 }
 

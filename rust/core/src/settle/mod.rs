@@ -152,10 +152,16 @@ impl Fleet {
         });
     }
 
-    /// The lease of a job that is being settled or renewed, and whether a token proves that it is this fleet's;
-    /// None when it has left the ledger.
-    fn terms_of(&self, id: JobId) -> Option<(Lease, bool)> {
-        self.state.borrow().ledger.get(id).map(|entry| (entry.lease, entry.job.token().is_some()))
+    /// On which terms the job of a command is held; None when it has left the ledger.
+    fn terms_of(&self, work: &Work, time: Duration) -> Option<policy::Terms> {
+        let state = self.state.borrow();
+        let entry = state.ledger.get(work.id)?;
+        let end = entry.lease.end;
+        // This fleet may be the next holder itself: it leaves the job to that activation.
+        let taken_again = time >= end
+            && state.ledger.iter().any(|(id, other)| id != work.id && other.job.key() == entry.job.key());
+        let fenced = entry.job.token().is_some() && !work.history.without_token;
+        Some(policy::Terms { end, fenced, late: self.settings.late_completions && !taken_again })
     }
 
     /// A renewal was answered: granted, refused for good, or neither.

@@ -17,6 +17,17 @@ const LATE_GRACE: Duration = Duration::from_secs(60);
 /// Tries after which an error that looks transient is taken for permanent.
 const STUBBORN_TRIES: u32 = 8;
 
+/// On which terms a job is held.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terms {
+    /// When the lease ends.
+    pub(crate) end: Duration,
+    /// Whether its commands carry a token, so that none of them can hit the next holder.
+    pub(crate) fenced: bool,
+    /// Whether finished work is told of after the lease's end.
+    pub(crate) late: bool,
+}
+
 /// How a command went.
 #[derive(Debug)]
 pub(crate) enum Result {
@@ -71,8 +82,7 @@ pub(crate) fn next(
     command: &Command,
     result: Result,
     history: &mut History,
-    fenced: bool,
-    lease_end: Duration,
+    terms: Terms,
     now: Duration,
 ) -> Next {
     let pause = pause(history.tries);
@@ -88,7 +98,7 @@ pub(crate) fn next(
             if history.rejected >= certain_after {
                 return Next::Rejected(words);
             }
-            unless_expired(command, pause, lease_end, now)
+            unless_expired(command, history, pause, terms, now)
         }
         Result::Answered(Verdict::Stubborn(words)) if history.hopeless >= STUBBORN_TRIES => {
             Next::Undeliverable(words)
@@ -96,41 +106,45 @@ pub(crate) fn next(
         Result::Answered(Verdict::TokenUnknown(words)) if history.without_token => Next::Rejected(words),
         Result::Answered(Verdict::TokenUnknown(_)) => {
             history.without_token = true;
-            unless_expired(command, Duration::ZERO, lease_end, now)
+            unless_expired(command, history, Duration::ZERO, terms, now)
         }
         Result::Answered(Verdict::Ambiguous(_)) | Result::Unanswered => {
             history.doubtful = true;
-            repeat_doubtful(command, history, fenced, lease_end, pause, now)
+            repeat_doubtful(command, history, pause, terms, now)
         }
-        Result::Answered(_) | Result::Unsent => unless_expired(command, pause, lease_end, now),
+        Result::Answered(_) | Result::Unsent => unless_expired(command, history, pause, terms, now),
     }
 }
 
-/// Whether a command that has not been sent yet may still go out.
-pub(crate) fn may_send(command: &Command, history: &History, lease_end: Duration, now: Duration) -> bool {
-    // A late completion of a job that nobody activated again is still taken, and repeats no work.
-    let late_completion = matches!(command, Command::Settle(Outcome::Complete { .. })) && history.tries == 0;
-    late_completion || now < lease_end
+/// Whether a command may still go out.
+pub(crate) fn may_send(command: &Command, history: &History, terms: Terms, now: Duration) -> bool {
+    now < terms.end || goes_out_late(command, history, terms)
 }
 
 /// Until when waiting for permission to send it makes sense.
-pub(crate) fn useful_until(command: &Command, history: &History, lease_end: Duration) -> Duration {
-    if may_send(command, history, lease_end, lease_end) { lease_end + LATE_GRACE } else { lease_end }
+pub(crate) fn useful_until(command: &Command, history: &History, terms: Terms, now: Duration) -> Duration {
+    if goes_out_late(command, history, terms) { late_until(history, terms, now) } else { terms.end }
+}
+
+/// A late completion of a job that nobody activated again is still taken, and repeats no work. Without a token it goes
+/// out only if none before it can have been taken: nobody else completes a job that is completed already.
+fn goes_out_late(command: &Command, history: &History, terms: Terms) -> bool {
+    let finished = matches!(command, Command::Settle(Outcome::Complete { .. }));
+    finished && terms.late && (terms.fenced || !history.doubtful)
+}
+
+/// Work that was finished after its lease's end has the same time as other work.
+fn late_until(history: &History, terms: Terms, now: Duration) -> Duration {
+    terms.end.max(history.first_sent.unwrap_or(now)) + LATE_GRACE
 }
 
 /// How long to wait for the answer to a command: not for all of the lease, when there is time for another try.
-pub(crate) fn patience(
-    command: &Command,
-    fenced: bool,
-    lease_end: Duration,
-    now: Duration,
-    usual: Duration,
-) -> Duration {
+pub(crate) fn patience(command: &Command, terms: Terms, now: Duration, usual: Duration) -> Duration {
     let repeatable = match command {
-        Command::Settle(outcome) => fenced || window(outcome).is_none(),
+        Command::Settle(outcome) => terms.fenced || window(outcome).is_none(),
         Command::Renew(_) => true,
     };
-    let rest = lease_end.saturating_sub(now) / 2;
+    let rest = terms.end.saturating_sub(now) / 2;
     if repeatable && rest >= LEAST_PATIENCE { rest.min(usual) } else { usual }
 }
 
@@ -146,11 +160,17 @@ fn window(outcome: &Outcome) -> Option<u64> {
     }
 }
 
-fn unless_expired(command: &Command, pause: Duration, lease_end: Duration, now: Duration) -> Next {
-    if let Some(pause) = fitting(pause, lease_end, now) {
+fn unless_expired(
+    command: &Command,
+    history: &History,
+    pause: Duration,
+    terms: Terms,
+    now: Duration,
+) -> Next {
+    if let Some(pause) = fitting(pause, terms.end, now) {
         return Next::Retry(pause);
     }
-    if matches!(command, Command::Settle(Outcome::Complete { .. })) && now < lease_end + LATE_GRACE {
+    if goes_out_late(command, history, terms) && now < late_until(history, terms, now) {
         return Next::Retry(LONGEST_PAUSE);
     }
     Next::Expired
@@ -159,22 +179,17 @@ fn unless_expired(command: &Command, pause: Duration, lease_end: Duration, now: 
 fn repeat_doubtful(
     command: &Command,
     history: &History,
-    fenced: bool,
-    lease_end: Duration,
     pause: Duration,
+    terms: Terms,
     now: Duration,
 ) -> Next {
-    let Command::Settle(outcome) = command else { return unless_expired(command, pause, lease_end, now) };
-    let window = if fenced { None } else { window(outcome) };
-    let Some(window_ms) = window else {
-        if fenced {
-            return unless_expired(command, pause, lease_end, now);
-        }
-        // After the lease's end a doubtful repeat could complete another holder's activation.
-        return fitting(pause, lease_end, now).map_or(Next::Expired, Next::Retry);
+    let window = match command {
+        Command::Settle(outcome) if !terms.fenced => window(outcome),
+        _ => None,
     };
+    let Some(window_ms) = window else { return unless_expired(command, history, pause, terms, now) };
     let window_end = history.first_sent.unwrap_or(now) + Duration::from_millis(window_ms);
-    if now + pause < window_end.min(lease_end) { Next::Retry(pause) } else { Next::Unconfirmed }
+    if now + pause < window_end.min(terms.end) { Next::Retry(pause) } else { Next::Unconfirmed }
 }
 
 /// The pause before another try within the lease: a long one is cut, so that no part of the lease goes unused;
@@ -203,13 +218,17 @@ mod tests {
         Command::Settle(Outcome::HandBack { message: "m".into(), backoff_ms })
     }
 
+    fn terms(fenced: bool) -> Terms {
+        Terms { end: LEASE_END, fenced, late: true }
+    }
+
     fn tried(tries: u32) -> History {
         let (hopeless, rejected) = (tries - 1, tries - 1);
         History { tries, first_sent: Some(EARLY), hopeless, rejected, ..History::default() }
     }
 
     fn decide(command: &Command, result: Result, now: Duration) -> Next {
-        next(command, result, &mut tried(1), false, LEASE_END, now)
+        next(command, result, &mut tried(1), terms(false), now)
     }
 
     #[test]
@@ -245,9 +264,9 @@ mod tests {
         let renew = Command::Renew(Duration::from_secs(4));
         let busy = || Result::Answered(Verdict::Busy("x".into()));
         let late = LEASE_END - Duration::from_secs(1);
-        let again = next(&renew, busy(), &mut tried(9), false, LEASE_END, late);
+        let again = next(&renew, busy(), &mut tried(9), terms(false), late);
         assert_eq!(again, Next::Retry(Duration::from_millis(500)));
-        let over = next(&renew, busy(), &mut tried(9), false, LEASE_END, LEASE_END - FIRST_PAUSE);
+        let over = next(&renew, busy(), &mut tried(9), terms(false), LEASE_END - FIRST_PAUSE);
         assert_eq!(over, Next::Expired);
     }
 
@@ -257,28 +276,24 @@ mod tests {
         let left = |ms| LEASE_END - Duration::from_millis(ms);
         let renew = Command::Renew(Duration::from_secs(4));
         for command in [&renew, &complete()] {
-            assert_eq!(patience(command, false, LEASE_END, left(2_000), usual), Duration::from_secs(1));
-            assert_eq!(patience(command, false, LEASE_END, left(60_000), usual), usual);
-            assert_eq!(
-                patience(command, false, LEASE_END, left(400), usual),
-                usual,
-                "no time is left for one"
-            );
+            assert_eq!(patience(command, terms(false), left(2_000), usual), Duration::from_secs(1));
+            assert_eq!(patience(command, terms(false), left(60_000), usual), usual);
+            assert_eq!(patience(command, terms(false), left(400), usual), usual, "no time is left for one");
         }
-        assert_eq!(patience(&hand_back(0), false, LEASE_END, left(2_000), usual), usual, "it is sent once");
-        assert_eq!(patience(&hand_back(0), true, LEASE_END, left(2_000), usual), Duration::from_secs(1));
+        assert_eq!(patience(&hand_back(0), terms(false), left(2_000), usual), usual, "it is sent once");
+        assert_eq!(patience(&hand_back(0), terms(true), left(2_000), usual), Duration::from_secs(1));
     }
 
     #[test]
     fn with_fencing_everything_is_repeated() {
-        let next = next(&hand_back(0), Result::Unanswered, &mut tried(1), true, LEASE_END, EARLY);
+        let next = next(&hand_back(0), Result::Unanswered, &mut tried(1), terms(true), EARLY);
         assert_eq!(next, Next::Retry(FIRST_PAUSE));
     }
 
     #[test]
     fn a_completion_with_a_token_is_repeated_beyond_the_leases_end() {
         let late = LEASE_END + Duration::from_secs(1);
-        let next = next(&complete(), Result::Unanswered, &mut tried(1), true, LEASE_END, late);
+        let next = next(&complete(), Result::Unanswered, &mut tried(1), terms(true), late);
         assert_eq!(next, Next::Retry(LONGEST_PAUSE));
     }
 
@@ -286,18 +301,18 @@ mod tests {
     fn a_token_that_the_engine_does_not_know_is_left_out_at_once() {
         let unknown = || Result::Answered(Verdict::TokenUnknown("no such property".into()));
         let mut history = tried(1);
-        let first = next(&complete(), unknown(), &mut history, true, LEASE_END, EARLY);
+        let first = next(&complete(), unknown(), &mut history, terms(true), EARLY);
         assert_eq!((first, history.without_token), (Next::Retry(Duration::ZERO), true));
-        let again = next(&complete(), unknown(), &mut history, false, LEASE_END, EARLY);
+        let again = next(&complete(), unknown(), &mut history, terms(false), EARLY);
         assert_eq!(again, Next::Rejected("no such property".into()));
     }
 
     #[test]
     fn after_a_doubtful_try_a_final_answer_means_that_it_was_taken() {
         let mut history = tried(1);
-        next(&complete(), Result::Unanswered, &mut history, false, LEASE_END, EARLY);
+        next(&complete(), Result::Unanswered, &mut history, terms(false), EARLY);
         let answer = Result::Answered(Verdict::Final);
-        assert_eq!(next(&complete(), answer, &mut history, false, LEASE_END, EARLY), Next::Done);
+        assert_eq!(next(&complete(), answer, &mut history, terms(false), EARLY), Next::Done);
         assert_eq!(decide(&complete(), Result::Answered(Verdict::Final), EARLY), Next::Lost);
     }
 
@@ -305,16 +320,51 @@ mod tests {
     fn after_the_lease_nothing_but_a_completion_goes_out() {
         let late = LEASE_END + Duration::from_secs(1);
         assert_eq!(decide(&hand_back(0), Result::Unsent, late), Next::Expired);
-        assert_eq!(decide(&complete(), Result::Unsent, late), Next::Retry(LONGEST_PAUSE));
+        assert!(may_send(&complete(), &History::default(), terms(false), late));
+        assert!(!may_send(&hand_back(0), &History::default(), terms(true), late));
+        let off = Terms { late: false, ..terms(true) };
+        assert!(!may_send(&complete(), &History::default(), off, late), "it can be switched off");
+        assert_eq!(next(&complete(), Result::Unsent, &mut tried(1), off, late), Next::Expired);
+    }
+
+    #[test]
+    fn a_completion_that_nothing_took_before_the_leases_end_goes_out_after_it() {
+        let late = LEASE_END + Duration::from_secs(1);
+        let busy = || Result::Answered(Verdict::Busy("x".into()));
+        for result in [Result::Unsent, busy()] {
+            let mut history = tried(3);
+            assert_eq!(
+                next(&complete(), result, &mut history, terms(false), late),
+                Next::Retry(LONGEST_PAUSE)
+            );
+            assert!(may_send(&complete(), &history, terms(false), late + LONGEST_PAUSE));
+        }
+        let over = LEASE_END + LATE_GRACE;
+        assert_eq!(decide(&complete(), busy(), over), Next::Expired, "an engine that comes back too late");
+    }
+
+    #[test]
+    fn work_that_was_finished_late_waits_as_long_for_the_engine_as_other_work() {
+        let first_sent = LEASE_END + 5 * LATE_GRACE;
+        let mut history = History { first_sent: Some(first_sent), ..tried(1) };
+        let mut at = |now| next(&complete(), Result::Unsent, &mut history, terms(false), now);
+        assert_eq!(at(first_sent + LATE_GRACE / 2), Next::Retry(LONGEST_PAUSE));
+        assert_eq!(at(first_sent + LATE_GRACE), Next::Expired);
+    }
+
+    #[test]
+    fn a_completion_that_may_have_been_taken_is_not_repeated_after_the_lease_without_a_token() {
+        let late = LEASE_END + Duration::from_secs(1);
         assert_eq!(decide(&complete(), Result::Unanswered, late), Next::Expired);
-        assert!(may_send(&complete(), &History::default(), LEASE_END, late));
-        assert!(!may_send(&hand_back(0), &History::default(), LEASE_END, late));
+        let doubtful = History { doubtful: true, ..tried(2) };
+        assert!(!may_send(&complete(), &doubtful, terms(false), late));
+        assert!(may_send(&complete(), &doubtful, terms(true), late));
     }
 
     #[test]
     fn a_record_that_is_too_large_is_rejected_after_three_tries() {
         let rejected = || Result::Answered(Verdict::Rejected { words: "too large".into(), certain_after: 3 });
-        let at = |tries| next(&complete(), rejected(), &mut tried(tries), false, LEASE_END, EARLY);
+        let at = |tries| next(&complete(), rejected(), &mut tried(tries), terms(false), EARLY);
         assert!(matches!(at(2), Next::Retry(_)));
         assert_eq!(at(3), Next::Rejected("too large".into()));
     }
@@ -324,14 +374,14 @@ mod tests {
         let rejected = Result::Answered(Verdict::Rejected { words: "too large".into(), certain_after: 3 });
         // Two of another kind came before it.
         let mut history = History { tries: 9, hopeless: 2, rejected: 0, ..tried(9) };
-        let next = next(&complete(), rejected, &mut history, false, LEASE_END, EARLY);
+        let next = next(&complete(), rejected, &mut history, terms(false), EARLY);
         assert!(matches!(next, Next::Retry(_)));
     }
 
     #[test]
     fn an_error_that_never_ends_is_given_up() {
         let stubborn = || Result::Answered(Verdict::Stubborn("no partition".into()));
-        let at = |tries| next(&complete(), stubborn(), &mut tried(tries), false, LEASE_END, EARLY);
+        let at = |tries| next(&complete(), stubborn(), &mut tried(tries), terms(false), EARLY);
         assert!(matches!(at(1), Next::Retry(_)));
         assert_eq!(at(STUBBORN_TRIES), Next::Undeliverable("no partition".into()));
     }

@@ -47,6 +47,40 @@ fn the_completion_of_finished_work_goes_out_late_and_once() {
 }
 
 #[test]
+fn a_completion_that_was_pushed_back_until_the_lease_was_over_goes_out_after_it() {
+    let fleet = Fleet::new(Dialect::V8_6, &[("work", 1_000)]);
+    let (_worker, gate, entered) = gated(&fleet, Reply::Complete);
+    let (key, _) = fleet.engine.add_jobs(NewJobs::new("work", 1)).unwrap();
+    fleet.until("started", |_| entered.load(Ordering::Acquire) == 1);
+    let outage = || Fault::new(FaultKind::GatewayTimeout).on([Target::Activate, Target::Update]);
+    fleet.engine.set_faults(vec![outage(), Fault::new(FaultKind::Unavailable).on([Target::Complete])]);
+    gate.store(false, Ordering::Release);
+    fleet.until_job(key, &["waiting"]);
+    fleet.engine.set_faults(vec![outage()]);
+    assert_eq!(fleet.until_job(key, &["completed"])["activations"], 1);
+    fleet.until_status("counted", |status| counter(status, "completed") == 1);
+}
+
+#[test]
+fn finished_work_is_not_told_of_late_once_the_fleet_has_the_job_again() {
+    let fleet = Fleet::new(Dialect::V8_6, &[("work", 1_000)]);
+    let (_first, first_gate, first_entered) = gated(&fleet, Reply::Complete);
+    let (key, _) = fleet.engine.add_jobs(NewJobs::new("work", 1)).unwrap();
+    fleet.until("started", |_| first_entered.load(Ordering::Acquire) == 1);
+    let (_second, second_gate, second_entered) = gated(&fleet, Reply::Complete);
+    fleet.engine.set_faults(vec![Fault::new(FaultKind::GatewayTimeout).on([Target::Update])]);
+    fleet.until("started again", |_| second_entered.load(Ordering::Acquire) == 1);
+    fleet.engine.set_faults(vec![]);
+    first_gate.store(false, Ordering::Release);
+    fleet.until_status("left", |status| counter(status, "expired") == 1);
+    second_gate.store(false, Ordering::Release);
+    assert_eq!(fleet.until_job(key, &["completed"])["activations"], 2);
+    fleet.until_status("counted", |status| counter(status, "completed") == 1);
+    let account = fleet.account();
+    assert_eq!((&account["foreign"], &account["settled_twice"]), (&0.into(), &0.into()), "{account}");
+}
+
+#[test]
 fn a_failure_or_an_error_after_the_leases_end_is_not_sent() {
     for dialect in DIALECTS {
         for reply in [Reply::Fail("no".into()), Reply::Error("CODE".into())] {
