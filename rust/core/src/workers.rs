@@ -42,8 +42,14 @@ pub(crate) async fn serve(fleet: Rc<Fleet>, worker: u64, socket: Rc<UnixStream>)
         match wake.await {
             None => return,
             Some(false) => {
-                if let Some(owner) = fleet.state.borrow_mut().worker(worker) {
-                    owner.flush();
+                let mut state = fleet.state.borrow_mut();
+                let Some((pool, _)) = state.place(worker) else { return };
+                let Some(owner) = state.worker(worker) else { return };
+                owner.flush();
+                let takes_jobs = !owner.clogged;
+                drop(state);
+                if takes_jobs {
+                    fleet.dispatch(pool);
                 }
             }
             Some(true) => {

@@ -61,6 +61,8 @@ pub(crate) struct Worker {
     pub(crate) recorder: Recorder,
     pub(crate) reader: FrameReader<ToCore>,
     pub(crate) out: Vec<u8>,
+    /// It has not read what was sent so far, and its socket is full.
+    pub(crate) clogged: bool,
     /// Wakes the task that owns the socket.
     pub(crate) waker: Option<Waker>,
     pub(crate) lanes: Vec<WorkerLane>,
@@ -85,6 +87,7 @@ impl Worker {
             recorder,
             reader: FrameReader::new(),
             out: Vec::new(),
+            clogged: false,
             waker: None,
             lanes: pool.lanes.iter().map(|_| WorkerLane::new(types)).collect(),
             jobs: 0,
@@ -102,9 +105,10 @@ impl Worker {
         self.state == WorkerState::Ready && !self.shunned
     }
 
-    /// Whether dispatch may give it any job.
+    /// Whether dispatch may give it any job: one that is stopped would be sent the same jobs again and again, as each
+    /// time they are taken back from it.
     pub(crate) fn is_open(&self) -> bool {
-        self.is_usable() && self.solitude == Solitude::No
+        self.is_usable() && self.solitude == Solitude::No && !self.clogged
     }
 
     /// Writes what waits; what does not fit is left to the worker's task.
@@ -118,7 +122,8 @@ impl Worker {
                 Err(_) => self.out.clear(),
             }
         }
-        if !self.out.is_empty()
+        self.clogged = !self.out.is_empty();
+        if self.clogged
             && let Some(waker) = &self.waker
         {
             waker.wake_by_ref();

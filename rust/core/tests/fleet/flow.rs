@@ -1,10 +1,14 @@
 //! Jobs flow from the local engine through workers and back.
 
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 
 use crate::rig::{Fleet, Reply};
-use jobfleet_localengine::Dialect;
+use jobfleet_core::WorkerEnds;
+use jobfleet_core::link::encode_ready;
+use jobfleet_localengine::{Dialect, NewJobs};
 
 #[test]
 fn every_job_is_settled_once_in_both_dialects() {
@@ -161,5 +165,38 @@ fn giving_up_hands_back_what_runs() {
     fleet.event("drained");
     assert_eq!(fleet.account()["handed_back"], 1);
     gate.store(false, Ordering::Release);
+    fleet.assert_clean();
+}
+
+#[test]
+fn a_worker_that_reads_nothing_is_not_sent_the_same_jobs_again_and_again() {
+    const EACH: usize = 100_000;
+    let mut fleet = Fleet::new(Dialect::V8_10, &[("work", 60_000)]);
+    let WorkerEnds { link, recorder: _recorder, .. } = fleet.core.add_worker(0).unwrap();
+    let mut link = UnixStream::from(link);
+    let mut ready = Vec::new();
+    encode_ready(&mut ready);
+    link.write_all(&ready).unwrap();
+    fleet.event("worker_ready");
+    let _reads = fleet.worker(|_| Reply::Complete);
+    fleet.event("worker_ready");
+    let variables = format!("{{\"a\":\"{}\"}}", "x".repeat(EACH));
+    for number in 1..=100 {
+        fleet.engine.add_jobs(NewJobs::new("work", 1).variables(&variables)).unwrap();
+        fleet.until("completed by the other", |account| account["completed"] == number);
+    }
+    // What the core has for it is written as soon as there is room.
+    link.set_read_timeout(Some(std::time::Duration::from_millis(500))).unwrap();
+    let (mut received, mut space) = (0, vec![0; EACH]);
+    loop {
+        match link.read(&mut space) {
+            Ok(0) => break,
+            Ok(count) => received += count,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert!(received >= EACH, "it was sent nothing, so this shows nothing");
+    assert!(received < 20 * EACH, "{received} bytes");
     fleet.assert_clean();
 }
