@@ -5,14 +5,16 @@
 //! one write.
 
 use std::cell::{Cell, RefCell};
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::task::Poll;
 
 use bytes::{Bytes, BytesMut};
 use h2::client::{Builder, Connection, SendRequest};
 use h2::{PingPong, Reason, RecvStream};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::dial::HANDSHAKE_LIMIT;
 use super::error::{SendError, connection_words, refused_handshake, tls_words};
@@ -77,7 +79,8 @@ impl Shared {
             return None;
         }
         self.seats.set(self.seats.get() + 1);
-        Some(Seat { sender: self.sender.clone(), shared: Rc::clone(self) })
+        let place = Place { shared: Rc::clone(self), sender: self.sender.clone() };
+        Some(Seat { place, timer: Box::pin(sleep_until(Instant::now())) })
     }
 
     /// Senders that it carries.
@@ -145,13 +148,19 @@ impl Life {
     }
 }
 
-/// One sender's place on a connection.
+/// One sender on a connection.
 pub(super) struct Seat {
+    place: Place,
+    /// Kept over requests: moving it to a later time costs less than making one.
+    timer: Pin<Box<Sleep>>,
+}
+
+struct Place {
     shared: Rc<Shared>,
     sender: SendRequest<Bytes>,
 }
 
-impl Drop for Seat {
+impl Drop for Place {
     fn drop(&mut self) {
         self.shared.seats.set(self.shared.seats.get() - 1);
     }
@@ -160,12 +169,12 @@ impl Drop for Seat {
 impl Seat {
     /// What half-closes its connection.
     pub(super) fn half_close(&self) -> Option<Rc<HalfClose>> {
-        self.shared.half_close.clone()
+        self.place.shared.half_close.clone()
     }
 
     /// Whether another request may go out from it.
     pub(super) fn reusable(&self) -> bool {
-        !self.shared.ended() && self.shared.seats.get() <= self.shared.limit()
+        !self.place.shared.ended() && self.place.shared.seats.get() <= self.place.shared.limit()
     }
 
     /// Sends one request and reads its answer to the end.
@@ -178,19 +187,27 @@ impl Seat {
         if !body.is_empty() {
             request.headers_mut().insert(CONTENT_LENGTH, body.len().into());
         }
-        match timeout_at(deadline, self.exchange(request, body)).await {
-            Ok(result) => {
-                self.shared.age.used();
-                result
-            }
-            Err(_) => {
-                // What is left of the connection may be half-open: those who have requests on it may wait, no other.
-                self.shared.life.over.set(true);
-                Err(SendError::Ambiguous("no answer in time".to_owned()))
-            }
+        self.timer.as_mut().reset(deadline);
+        let in_time = {
+            let Self { place, timer } = self;
+            let mut exchange = pin!(place.exchange(request, body));
+            poll_fn(|cx| match exchange.as_mut().poll(cx) {
+                Poll::Ready(result) => Poll::Ready(Some(result)),
+                Poll::Pending => timer.as_mut().poll(cx).map(|()| None),
+            })
+            .await
+        };
+        if let Some(result) = in_time {
+            self.place.shared.age.used();
+            return result;
         }
+        // What is left of the connection may be half-open: those who have requests on it may wait, no other.
+        self.place.shared.life.over.set(true);
+        Err(SendError::Ambiguous("no answer in time".to_owned()))
     }
+}
 
+impl Place {
     async fn exchange(&mut self, request: http::Request<()>, body: Bytes) -> Result<Answer, SendError> {
         let ready = poll_fn(|cx| self.sender.poll_ready(cx)).await;
         ready.map_err(|error| self.gone(&error))?;
