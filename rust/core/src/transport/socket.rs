@@ -107,7 +107,7 @@ impl Socket {
                 }
                 Poll::Ready(_) => return Poll::Ready(Err(error)),
                 // The other side has closed, so the end of what can be read will come, and the write is tried again.
-                Poll::Pending if error.kind() == io::ErrorKind::BrokenPipe => return Poll::Pending,
+                Poll::Pending if is_closed(&error) => return Poll::Pending,
                 Poll::Pending => return Poll::Ready(Err(error)),
             }
         }
@@ -119,6 +119,11 @@ impl Socket {
             Bytes::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
+}
+
+/// Whether the error says that the other side has closed.
+fn is_closed(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
 }
 
 impl AsyncRead for Socket {

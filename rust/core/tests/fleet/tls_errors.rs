@@ -59,8 +59,10 @@ fn client_certificates_that_are_wanted() {
         for http2 in ["auto", "never"] {
             let mut way = json!({"tls": {"ca_pem": ca_pem}, "http2": http2});
             way["tls"].as_object_mut().unwrap().extend(identity.as_object().unwrap().clone());
-            let message = said(Some(tls.clone()), "https://localhost:PORT", way);
-            assert!(message.contains("wants a client certificate"), "{http2}: {message}");
+            // The engine's alert may be lost in the reset of the connection that follows it, now and then.
+            let said = || said(Some(tls.clone()), "https://localhost:PORT", way.clone());
+            let words = "wants a client certificate";
+            assert!(std::iter::repeat_with(said).take(5).any(|message| message.contains(words)), "{http2}");
         }
     }
 }
