@@ -70,11 +70,7 @@ impl Http1 {
         if self.closed || self.age.over() {
             return false;
         }
-        poll_fn(|cx| {
-            self.look(cx);
-            Poll::Ready(())
-        })
-        .await;
+        self.look().await;
         !self.closed
     }
 
@@ -93,11 +89,7 @@ impl Http1 {
             self.output.extend_from_slice(&request.body);
             &[]
         };
-        poll_fn(|cx| {
-            self.look(cx);
-            Poll::Ready(())
-        })
-        .await;
+        self.look().await;
         if self.closed {
             let words = self.words.take();
             return Err(SendError::Gone(words.unwrap_or_else(|| "the connection was given up".to_owned())));
@@ -113,15 +105,16 @@ impl Http1 {
         Ok(answer)
     }
 
-    /// Sees that the engine has closed, or has sent what nobody asked for.
-    fn look(&mut self, cx: &mut Context<'_>) {
+    /// Sees, without waiting, that the engine has closed, or has sent what nobody asked for.
+    async fn look(&mut self) {
         if self.closed {
             return;
         }
         let words = if !self.input.unread().is_empty() {
             "the connection broke: the engine sent more than its answer".to_owned()
         } else {
-            match self.input.poll_fill(&mut self.socket, cx) {
+            let filled = poll_fn(|cx| Poll::Ready(self.input.poll_fill(&mut self.socket, cx)));
+            match filled.await {
                 Poll::Pending => return,
                 Poll::Ready(Ok(0)) => "the connection broke: the engine closed it".to_owned(),
                 Poll::Ready(Ok(_)) => {
