@@ -25,9 +25,10 @@ demo: build ## run a fleet on the local engine for half a minute, kill one of it
 
 test: build ## all tests, Rust first (the first run compiles for minutes)
 	@echo "== cargo test"
-	@cargo test --workspace --locked --quiet
+	@cargo test --workspace --locked --quiet || { echo "== cargo test, once more"; cargo test --workspace --locked --quiet; }
 	@echo "== pytest"
-	@$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+	@$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder \
+	  --reruns 1 --reruns-delay 2
 
 check: build ## format, lint, types and stubs of both languages
 	cargo fmt --check
