@@ -91,6 +91,10 @@ class Fleet:
 
         return wait_until(look, f"{counter} of {job_type} is {least}")
 
+    def wait_logged(self, words: str) -> None:
+        """Return once the log has these words."""
+        wait_until(lambda: words in self.log.read_text(errors="replace"), f"{words!r} is in {self.log}")
+
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the supervisor."""
         assert self._process is not None

@@ -30,6 +30,8 @@ def test_job_that_comes_while_the_fleet_drains_goes_back(
     fleet = start_fleet("idle", "--processes", "1")
     wait_until(lambda: held(fleet), "a poll is held")
     fleet.signal(signal.SIGTERM)
+    # A job that comes before the signal is seen is done as ever.
+    fleet.wait_logged("draining")
     camunda.create(name)
     (job,) = camunda.take_all(f"{name}-work", 1, deadline_s=30)
     assert job["retries"] == 2
