@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import random
 import socket
 
-_PORTS = range(20_000, 32_000)
-"""Below those that Linux hands out by itself, to any connection at any time: one of those may be gone again."""
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8
+
+_PORTS = range(20_000 + 1_500 * _WORKER, 21_500 + 1_500 * _WORKER)
+"""Below those that Linux hands out by itself, to any connection at any time: one of those may be gone again. The
+processes of one run have ranges of their own: a server may take seconds to begin to listen."""
 
 
 def free_ports(count: int) -> list[int]:
