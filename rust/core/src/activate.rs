@@ -7,7 +7,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::ask;
 use crate::engine::{Activation, Ask, Refusal, Request};
-use crate::events::Event;
+use crate::events::{Event, WARNING};
 use crate::fleet::{Fleet, backoff};
 use crate::job::now;
 use crate::renew::Permit;
@@ -236,10 +236,10 @@ impl Poller {
             Ok(answer) | Err(SendError::Cut(answer)) => answer,
             // A server that lives and is short of streams.
             Err(SendError::Refused(_)) => return Err(Refusal::Backpressure),
-            Err(SendError::Unsent(message) | SendError::Gone(message) | SendError::Ambiguous(message)) => {
-                self.given_up = self.line.half_closed();
-                self.line.close();
-                return Err(Refusal::Transient(message));
+            Err(SendError::Unsent(message) | SendError::Gone(message)) => return Err(self.broken(message)),
+            Err(SendError::Ambiguous(message)) => {
+                self.tell_unheard(&message);
+                return Err(self.broken(message));
             }
         };
         if !answer.whole {
@@ -249,6 +249,30 @@ impl Poller {
         engine.read_activation(&answer)
     }
 
+    /// The connection is of no use any more.
+    fn broken(&mut self, message: String) -> Refusal {
+        self.given_up = self.line.half_closed();
+        self.line.close();
+        Refusal::Transient(message)
+    }
+
+    /// Tells that a poll had no answer although a drain has waited for it. Later polls would say so by the state of the
+    /// engine, but there are none.
+    fn tell_unheard(&self, words: &str) {
+        let fleet = &self.fleet;
+        if fleet.activating.get() || fleet.abandoned.get() || fleet.capabilities().notices_departed_clients {
+            return;
+        }
+        self.with_type(|kind| {
+            let message = format!(
+                "a held poll for {} ended without an answer while the fleet drains ({words}): a job that it brings \
+                 stays locked until its lease ends",
+                kind.name
+            );
+            fleet.events.push(&Event::Notice { level: WARNING, message });
+        });
+    }
+
     async fn request(&mut self, jobs: u32) -> Result<crate::engine::Answer, SendError> {
         self.line.ready(&self.fleet.transport).await?;
         let (hold, request) = match self.fleet.state.borrow().types.get(self.job_type) {
@@ -256,8 +280,8 @@ impl Poller {
             None => return Err(SendError::Unsent("the job type is gone".to_owned())),
         };
         self.header = self.fleet.gate.borrow().header();
-        let margin = self.fleet.settings.answer_limit() / 2;
-        self.line.send(&self.fleet.transport, &request, hold + margin).await
+        let limit = self.fleet.settings.poll_limit(hold, self.fleet.capabilities().notices_departed_clients);
+        self.line.send(&self.fleet.transport, &request, limit).await
     }
 
     fn with_type(&self, change: impl FnOnce(&mut JobType)) {

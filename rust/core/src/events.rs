@@ -15,6 +15,10 @@ use crate::watch::{OverLimit, Suspicion};
 /// Log records beyond this many waiting events are dropped and counted; other events always fit.
 const MOST_WAITING: usize = 10_000;
 
+/// Levels of log lines, as Python has them.
+pub(crate) const INFO: u8 = 20;
+pub(crate) const WARNING: u8 = 30;
+
 /// One event.
 #[derive(Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]

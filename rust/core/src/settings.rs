@@ -35,8 +35,8 @@ pub struct CoreSettings {
     /// The most outcome connections.
     #[serde(default = "default_outcome_connections")]
     pub outcome_connections_max: usize,
-    /// How long the engine may take for the answer to a command, in milliseconds, and half of it beyond the hold for
-    /// that to a poll.
+    /// How long the engine may take for the answer to a command, in milliseconds; for that to a poll see
+    /// `poll_limit`.
     #[serde(default = "default_answer_limit_ms")]
     pub answer_limit_ms: u64,
     /// How polls yield to backpressure.
@@ -181,6 +181,13 @@ impl CoreSettings {
         };
         Duration::from_millis(chosen.max(50))
     }
+
+    /// How long the answer to a poll is waited for. Where a departed client is not noticed, a poll that is given up
+    /// costs the next job its lease, so it is given up later.
+    pub(crate) fn poll_limit(&self, hold: Duration, notices_departed_clients: bool) -> Duration {
+        let margin = self.answer_limit();
+        hold + if notices_departed_clients { margin / 2 } else { margin }
+    }
 }
 
 /// An engine that has not answered a command in this time is as good as gone. Held polls were measured up to 0.3 s
@@ -306,5 +313,21 @@ impl PoolSpec {
         }
         let idle = self.types.iter().find(|kind| kind.max_jobs == Some(0))?;
         Some(format!("pool {:?}, type {:?}: max_jobs is 0; give 1 or more", self.name, idle.job_type))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_poll_is_given_up_later_where_that_costs_a_job() {
+        let settings: CoreSettings = serde_json::from_value(
+            serde_json::json!({"engine": {"kind": "camunda", "url": "http://engine"}, "worker_name": "w"}),
+        )
+        .unwrap();
+        let hold = Duration::from_secs(3);
+        let [noticed, unnoticed] = [true, false].map(|notices| settings.poll_limit(hold, notices));
+        assert_eq!((noticed, unnoticed), (Duration::from_millis(10_500), Duration::from_secs(18)));
     }
 }

@@ -40,15 +40,11 @@ use socket::HalfClose;
 use tls::{Reread, Tls};
 use wire::Fixed;
 
-use crate::events::{Event, Events};
+use crate::events::{Event, Events, INFO, WARNING};
 use crate::settings::Http2;
 
 /// The most time for opening a connection that is not needed.
 const WAY_LIMIT: Duration = Duration::from_secs(1);
-
-/// Levels of log lines, as Python has them.
-const INFO: u8 = 20;
-const WARNING: u8 = 30;
 
 /// What a connection is for. Held polls never starve outcomes: the kinds share nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -69,14 +69,14 @@ fn pump(mut from: TcpStream, mut to: TcpStream) {
     let _ = to.shutdown(Shutdown::Write);
 }
 
-fn fleet_behind_a_gate(dialect: Dialect, open: bool) -> (Fleet, Gate) {
+fn fleet_behind_a_gate(dialect: Dialect, open: bool, hold_ms: u64) -> (Fleet, Gate) {
     let engine = Engine::start(Options { dialect, ..Options::default() }).unwrap();
     let gate = Gate::before(&engine);
     gate.set(open);
     let more = json!({
         "engine": {"kind": "camunda", "url": format!("http://{}", gate.addr)},
         "answer_limit_ms": 1_000,
-        "hold_ms": 50,
+        "hold_ms": hold_ms,
     });
     let work = json!({"type": "work", "lane": 0, "slots": 1, "lease_ms": 20_000});
     (Fleet::on(engine, more, vec![work]), gate)
@@ -89,7 +89,7 @@ fn state(status: &Value) -> &str {
 #[test]
 fn an_engine_that_accepts_and_never_answers_is_told_and_found_when_it_answers() {
     for dialect in [Dialect::V8_6, Dialect::V8_10] {
-        let (fleet, gate) = fleet_behind_a_gate(dialect, false);
+        let (fleet, gate) = fleet_behind_a_gate(dialect, false, 50);
         let _worker = fleet.worker(|_| Reply::Complete);
         fleet.add_jobs("work", 50);
         let status = fleet.until_status("told", |status| state(status) == "down");
@@ -106,7 +106,7 @@ fn an_engine_that_accepts_and_never_answers_is_told_and_found_when_it_answers() 
 
 #[test]
 fn connections_that_go_silent_under_way_are_replaced() {
-    let (fleet, gate) = fleet_behind_a_gate(Dialect::V8_10, true);
+    let (fleet, gate) = fleet_behind_a_gate(Dialect::V8_10, true, 50);
     let _worker = fleet.worker(|_| Reply::Complete);
     fleet.add_jobs("work", 50);
     fleet.until("under way", |account| account["completed"] == 50);
@@ -122,4 +122,22 @@ fn connections_that_go_silent_under_way_are_replaced() {
     let account = fleet.until("all done", |account| account["completed"] == 100);
     assert_eq!(account["failed"], 0, "{account}");
     fleet.assert_clean();
+}
+
+#[test]
+fn a_held_poll_that_breaks_while_the_fleet_drains_is_told_where_it_may_cost_a_job() {
+    for (dialect, costs) in [(Dialect::V8_6, true), (Dialect::V8_10, false)] {
+        let (mut fleet, gate) = fleet_behind_a_gate(dialect, true, 600_000);
+        let _worker = fleet.worker(|_| Reply::Complete);
+        fleet.until_held(1);
+        fleet.core.stop_activation().unwrap();
+        gate.break_all();
+        if costs {
+            let told = fleet.event("notice");
+            let words = told["message"].as_str().unwrap();
+            assert!(words.contains("poll for work ended without an answer"), "{told}");
+        }
+        fleet.event("drained");
+        fleet.assert_no_event(|event| event["event"] == "notice");
+    }
 }
