@@ -13,7 +13,7 @@ from jobfleet.config import PoolSettings, Settings
 from jobfleet.config.camunda_env import variables_of
 from jobfleet.config.durations import ByteSize, Duration
 from jobfleet.config.secret import Secret
-from jobfleet.config.shape import KeyPath, description, environment_name, field_type, model_of, setting_paths
+from jobfleet.config.shape import KeyPath, bounds, description, environment_name, field_type, model_of, setting_paths
 
 _HEAD: Final = """\
 # Settings
@@ -92,7 +92,9 @@ def _row(path: KeyPath) -> tuple[str, ...]:
 
 
 def _value(path: KeyPath) -> str:
-    return " or ".join(_in_words(kind) for kind in _members(field_type(path)) if kind is not type(None))
+    words = " or ".join(_in_words(kind) for kind in _members(field_type(path)) if kind is not type(None))
+    limits = bounds(path)
+    return words if limits is None else f"{words} {limits}"
 
 
 def _members(declared: Any) -> tuple[Any, ...]:

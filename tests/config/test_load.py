@@ -9,7 +9,8 @@ import pytest
 from jobfleet.config import SettingsError, load_settings, plan_pools
 from jobfleet.config.durations import ByteSize, Duration
 from jobfleet.config.secret import Secret
-from jobfleet.config.shape import KeyPath, description, environment_name, setting_paths
+from jobfleet.config.shape import KeyPath, bounds, description, environment_name, setting_paths
+from jobfleet.handlers.decorator import SHORTEST_HOLD_MS, SHORTEST_LEASE_MS
 
 
 @pytest.fixture(autouse=True)
@@ -144,11 +145,32 @@ def test_number_of_a_file_is_not_read_from_text() -> None:
         ("log_format = 'xml'\n", 'fleet.toml:1: `log_format`: expected "text" or "json", not \'xml\''),
         ("handlers = 'a.py'\n", "fleet.toml:1: `handlers`: expected a list of texts, not 'a.py'"),
         ("[pools.mail]\nslots = 2\n", "fleet.toml:2: pool `mail` has no `handlers`"),
+        (
+            "look_every = '10s'\n",
+            "fleet.toml:1: `look_every`: expected a duration from 20ms to 1s, not '10s'",
+        ),
+        (
+            "[engine]\nhold = 0\n",
+            "fleet.toml:2: `engine.hold`: expected a duration of at least 50ms, not 0",
+        ),
+        (
+            "[defaults]\nlease = '0s'\n",
+            "fleet.toml:2: `defaults.lease`: expected a duration of at least 100ms, not '0s'",
+        ),
+        (
+            "[pools.mail]\nhandlers = ['a.py']\nstart_timeout = '0'\n",
+            "fleet.toml:3: `pools.mail.start_timeout`: expected a duration of at least 100ms, not '0'",
+        ),
         ("[engine]\nauthorization = 3\n", "fleet.toml:2: `engine.authorization`: expected text"),
     ],
 )
 def test_mistake_in_a_file_is_named_with_its_line(text: str, problem: str) -> None:
     assert problems(text) == [problem]
+
+
+def test_settings_and_handlers_have_the_same_shortest_lease_and_hold() -> None:
+    shortest = [bounds(path).least.ms for path in (("defaults", "lease"), ("engine", "hold"))]  # type: ignore[union-attr]
+    assert shortest == [SHORTEST_LEASE_MS, SHORTEST_HOLD_MS]
 
 
 def test_all_mistakes_are_told_at_once() -> None:

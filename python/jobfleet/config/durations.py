@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Final, NamedTuple
 
 _UNIT_S: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
@@ -52,6 +52,21 @@ class Duration:
 
     def __repr__(self) -> str:
         return f"Duration({self.s:g})"
+
+
+class Bounds(NamedTuple):
+    """What a duration may be, both ends included."""
+
+    least: Duration
+    most: Duration | None = None
+
+    def check(self, value: Duration) -> None:
+        """Raises `ValueError` that says what is expected."""
+        if value.s < self.least.s or (self.most is not None and value.s > self.most.s):
+            raise ValueError(f"expected a duration {self}")
+
+    def __str__(self) -> str:
+        return f"of at least {self.least}" if self.most is None else f"from {self.least} to {self.most}"
 
 
 class ByteSize(int):

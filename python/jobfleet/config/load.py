@@ -33,7 +33,7 @@ from jobfleet.config.model import (
 )
 from jobfleet.config.proxy import NONE, parse_proxy, proxy_of_environment, proxy_to
 from jobfleet.config.secret import Secret
-from jobfleet.config.shape import KeyPath, bare_type, expected, field_type
+from jobfleet.config.shape import KeyPath, bare_type, bounds, expected, field_type
 from jobfleet.config.sources import Raw, Source, command_line, environment, toml_file
 from jobfleet.config.tls import TlsSettings
 
@@ -242,6 +242,12 @@ def _checked(path: KeyPath, raw: Raw) -> Any:
         checked = msgspec.convert(value, field_type(path), strict=not raw.from_text, dec_hook=_decode)
     except msgspec.ValidationError as error:
         raise ValueError(_in_plain_words(error, path, value)) from None
+    limits = bounds(path)
+    if limits is not None and checked is not None:
+        try:
+            limits.check(checked)
+        except ValueError as error:
+            raise ValueError(f"{error}, not {value!r}") from None
     if path == ("engine", "url") and checked is not None:
         parse_engine_url(checked)
     if path == ("engine", "proxy") and checked is not None and checked.reveal() != NONE:

@@ -13,13 +13,16 @@ import msgspec
 from msgspec import Meta
 
 from jobfleet.config.auth import AuthSettings
-from jobfleet.config.durations import ByteSize, Duration
+from jobfleet.config.durations import Bounds, ByteSize, Duration
 from jobfleet.config.secret import Secret
 from jobfleet.config.tls import TlsSettings
 
 Processes = Annotated[int, Meta(ge=1, le=4096)] | Literal["auto"]
 Slots = Annotated[int, Meta(ge=1, le=100_000)]
 Jobs = Annotated[int, Meta(ge=1)]
+
+# A worker takes milliseconds at best, and 0 does not mean "never" here.
+START_TIMEOUT = Bounds(Duration(0.1))
 
 # The default pool of handlers that are given to `jobfleet run`.
 DEFAULT_POOL = "default"
@@ -41,6 +44,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
             description="How long the engine may hold an empty poll. Unset: 10s, and before Camunda 8.8 a third of the "
             "grace period, 3s at most: there a drain has to wait for held polls."
         ),
+        Bounds(Duration(0.05)),
     ] = None
     worker_name: Annotated[str | None, Meta(description="Name of the fleet at the engine. Unset: host and fleet.")] = (
         None
@@ -82,7 +86,9 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(description='HTTP proxy, http://[USER:PASSWORD@]HOST:PORT; "none" ignores HTTPS_PROXY and the like.'),
     ] = None
     connection_max_age: Annotated[
-        Duration, Meta(description="Age at which a connection gives way to one to a newly resolved address.")
+        Duration,
+        Meta(description="Age at which a connection gives way to one to a newly resolved address."),
+        Bounds(Duration(1)),
     ] = Duration(600)
     tls: Annotated[TlsSettings, Meta(description="Certificates, for https.")] = TlsSettings()
 
@@ -90,7 +96,9 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
 class HandlerDefaults(msgspec.Struct, frozen=True, kw_only=True):
     """What handlers inherit that do not say it themselves."""
 
-    lease: Annotated[Duration, Meta(description="For how long the engine reserves an activated job.")] = Duration(60)
+    lease: Annotated[
+        Duration, Meta(description="For how long the engine reserves an activated job."), Bounds(Duration(0.1))
+    ] = Duration(60)
     max_jobs: Annotated[
         Annotated[int, Meta(ge=1, le=1_000_000)] | None,
         Meta(description="Most jobs of a type that the fleet holds at once."),
@@ -113,7 +121,9 @@ class PoolSettings(msgspec.Struct, frozen=True, kw_only=True):
     preload: Annotated[
         bool | None, Meta(description="Import handlers before the fork. Switch off for modules that cannot be forked.")
     ] = None
-    start_timeout: Annotated[Duration | None, Meta(description="Time for a worker to become ready.")] = None
+    start_timeout: Annotated[Duration | None, Meta(description="Time for a worker to become ready."), START_TIMEOUT] = (
+        None
+    )
     time_limit: Annotated[
         Duration | None,
         Meta(description="Run time after which a handler is told to stop, unless it has its own limit."),
@@ -155,7 +165,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Duration(30)
     )
     start_timeout: Annotated[
-        Duration, Meta(description="Time for a worker to become ready, its on_start hooks included.")
+        Duration, Meta(description="Time for a worker to become ready, its on_start hooks included."), START_TIMEOUT
     ] = Duration(60)
     time_limit: Annotated[
         Duration,
@@ -172,7 +182,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Duration, Meta(description="Time after which a stopped worker (SIGSTOP) is killed; 0: never.")
     ] = Duration(60)
     look_every: Annotated[
-        Duration, Meta(description="Time between two looks for workers that do not move; 1s at most, 20ms at least.")
+        Duration,
+        Meta(description="Time between two looks for workers that do not move."),
+        Bounds(Duration(0.02), Duration(1)),
     ] = Duration(1)
     poison_deaths: Annotated[
         int, Meta(ge=0, le=1000, description="The death of a worker that fails the job that ran alone in it; 0: none.")

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from jobfleet.config.auth import AuthSettings
+from jobfleet.config.durations import Bounds
 from jobfleet.config.model import EngineSettings, HandlerDefaults, PoolSettings, Settings
 from jobfleet.config.tls import TlsSettings
 
@@ -56,6 +57,12 @@ def description(path: KeyPath) -> str:
     if get_origin(declared) is None or not hasattr(declared, "__metadata__"):
         return ""
     return next((meta.description for meta in declared.__metadata__ if meta.description), "")
+
+
+def bounds(path: KeyPath) -> Bounds | None:
+    """Between which durations the setting at `path` has to lie, if it does."""
+    constraints = getattr(field_type(path), "__metadata__", ())
+    return next((one for one in constraints if isinstance(one, Bounds)), None)
 
 
 def bare_type(path: KeyPath) -> tuple[Any, ...]:
