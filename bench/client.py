@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Protocol
 
 from bench.paths import CACHE, ROOT
+from bench.tether import die_with_parent
 from bench.tree import Tree
 
 
@@ -53,6 +54,7 @@ class Client:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                preexec_fn=die_with_parent,  # noqa: PLW1509
             )
         self.pid = self._process.pid
         self.tree = Tree(self.pid)

@@ -17,6 +17,8 @@ from typing import Any, Final
 import httpx
 import psutil
 
+from bench.tether import die_with_parent
+
 Json = dict[str, Any]
 
 _HANDLERS: Final = Path(__file__).with_name("handlers")
@@ -58,7 +60,14 @@ class SoakFleet:
         command = [sys.executable, "-m", "jobfleet", "run", "--config", str(settings), "--socket", str(self._socket)]
         with self._log.open("wb") as lines:
             environ = os.environ | {_MARK: self._mark, "JOBFLEET_DUMPABLE": "true"}
-            self.process = subprocess.Popen(command, cwd=folder, stderr=lines, env=environ, stdin=subprocess.DEVNULL)
+            self.process = subprocess.Popen(
+                command,
+                cwd=folder,
+                stderr=lines,
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                preexec_fn=die_with_parent,  # noqa: PLW1509
+            )
         transport = httpx.HTTPTransport(uds=str(self._socket))
         self._http = httpx.Client(transport=transport, base_url="http://fleet", timeout=30)
 
