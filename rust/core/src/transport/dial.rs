@@ -86,6 +86,11 @@ impl Transport {
         order
     }
 
+    /// An address that accepts connections and leaves requests without an answer is tried after the others.
+    pub(super) fn avoid(&self, address: Option<SocketAddr>) {
+        address.into_iter().for_each(|address| self.note(address, false));
+    }
+
     /// Remembers whether an address could be used.
     fn note(&self, address: SocketAddr, good: bool) {
         let mut avoided = self.avoided.borrow_mut();

@@ -6,6 +6,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
@@ -33,6 +34,7 @@ pub(super) struct Shared {
     life: Rc<Life>,
     seats: Cell<usize>,
     age: Age,
+    peer: Option<SocketAddr>,
     half_close: Option<Rc<HalfClose>>,
 }
 
@@ -54,6 +56,7 @@ impl Shared {
         open: Open,
         half_close: Option<Rc<HalfClose>>,
     ) -> Result<Rc<Self>, SendError> {
+        let peer = socket.peer();
         let life = Rc::new(Life { over: Cell::new(false), words: RefCell::default(), fault: socket.fault() });
         let opening = async {
             let (sender, mut connection) = settings(kind).handshake(socket).await?;
@@ -66,7 +69,7 @@ impl Shared {
             SendError::Unsent(format!("{words}; {hint}"))
         };
         match timeout(HANDSHAKE_LIMIT, opening).await {
-            Ok(Ok(sender)) => Ok(Rc::new(Self { sender, life, seats: Cell::new(0), age, half_close })),
+            Ok(Ok(sender)) => Ok(Rc::new(Self { sender, life, seats: Cell::new(0), age, peer, half_close })),
             Ok(Err(error)) if life.refused() => Err(SendError::Unsent(life.words_of(&error))),
             Ok(Err(error)) => Err(failed(life.words.take().unwrap_or_else(|| life.words_of(&error)))),
             Err(_) => Err(failed(format!("no answer to HTTP/2 in {} s", HANDSHAKE_LIMIT.as_secs()))),
@@ -170,6 +173,10 @@ impl Seat {
     /// What half-closes its connection.
     pub(super) fn half_close(&self) -> Option<Rc<HalfClose>> {
         self.place.shared.half_close.clone()
+    }
+
+    pub(super) fn peer(&self) -> Option<SocketAddr> {
+        self.place.shared.peer
     }
 
     /// Whether another request may go out from it.

@@ -1,5 +1,6 @@
 //! One sender's line to the engine: the connection that it used last, or a place on a shared one.
 
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -19,8 +20,17 @@ const TRIES: usize = 3;
 
 /// An open connection.
 pub(super) enum Connection {
-    Http1(Http1),
+    Http1(Box<Http1>),
     Http2(Seat),
+}
+
+impl Connection {
+    fn peer(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Http1(open) => open.peer,
+            Self::Http2(seat) => seat.peer(),
+        }
+    }
 }
 
 /// See the module.
@@ -94,6 +104,9 @@ impl Line {
                     seat.send(transport.http2_request(request)?, request.body.clone(), deadline).await
                 }
             };
+            if matches!(result, Err(SendError::Ambiguous(_))) && Instant::now() >= deadline {
+                transport.avoid(connection.peer());
+            }
             tries += 1;
             match result {
                 Err(SendError::Gone(_)) if tries < TRIES => self.connection = None,

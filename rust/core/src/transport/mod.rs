@@ -255,9 +255,16 @@ impl Transport {
         let http2 = socket.agreed_http2() || self.route.prior_knowledge();
         group.found_http1(!http2);
         if !http2 {
-            return Ok((Connection::Http1(Http1::new(socket, kind, age, open)), half_close));
+            return Ok((Connection::Http1(Box::new(Http1::new(socket, kind, age, open))), half_close));
         }
-        let shared = Shared::open(socket, kind, age, open, half_close).await?;
+        let peer = socket.peer();
+        let shared = match Shared::open(socket, kind, age, open, half_close).await {
+            Ok(shared) => shared,
+            Err(error) => {
+                self.avoid(peer);
+                return Err(error);
+            }
+        };
         group.add(&shared);
         let seat =
             shared.seat().ok_or_else(|| SendError::Refused("the engine allows no stream".to_owned()))?;

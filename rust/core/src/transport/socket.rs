@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -56,6 +57,15 @@ impl Socket {
 
     pub(super) fn tls(stream: TlsStream<TcpStream>) -> Self {
         Self { bytes: Bytes::Tls(Box::new(stream)), half_close: None, fault: None }
+    }
+
+    /// Who is at the other end: the engine, or a proxy.
+    pub(super) fn peer(&self) -> Option<SocketAddr> {
+        let socket = match &self.bytes {
+            Bytes::Plain(socket) => socket,
+            Bytes::Tls(stream) => stream.get_ref().0,
+        };
+        socket.peer_addr().ok()
     }
 
     /// Makes the sending side closable from outside.

@@ -1,6 +1,9 @@
 //! Engines whose name resolves to several addresses, to dead ones, or for a while to none.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use jobfleet_core::Core;
@@ -12,12 +15,20 @@ use crate::rig::{Fleet, Reply, plain, settings};
 
 /// A fleet of an engine that is known by a name, and the engine's address. Each request takes a connection.
 fn named(way: Value, resolved: impl FnOnce(SocketAddr) -> Vec<SocketAddr>) -> (Fleet, SocketAddr) {
+    named_with(way, json!({"hold_ms": 200}), resolved)
+}
+
+fn named_with(
+    way: Value,
+    more: Value,
+    resolved: impl FnOnce(SocketAddr) -> Vec<SocketAddr>,
+) -> (Fleet, SocketAddr) {
     let each = Settings { max_requests_per_connection: Some(1), ..Settings::default() };
     let engine = Engine::start(Options { settings: each, ..Options::default() }).unwrap();
     let address = engine.addr();
     let mut all = json!({"url": format!("http://engine.test:{}", address.port())});
     all.as_object_mut().unwrap().extend(way.as_object().unwrap().clone());
-    let core = Core::new(settings(all, json!({"hold_ms": 200})).to_string().as_bytes()).unwrap();
+    let core = Core::new(settings(all, more).to_string().as_bytes()).unwrap();
     core.pin_addresses(Some(resolved(address))).unwrap();
     (Fleet::around(engine, core, plain(&[("work", 20_000)])), address)
 }
@@ -46,6 +57,32 @@ impl Full {
     }
 }
 
+/// An address that accepts every connection and answers nothing.
+struct Silent {
+    address: SocketAddr,
+    accepted: Arc<AtomicU64>,
+}
+
+impl Silent {
+    fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let silent = Self { address: listener.local_addr().unwrap(), accepted: Arc::default() };
+        let accepted = Arc::clone(&silent.accepted);
+        thread::spawn(move || {
+            let mut held = Vec::new();
+            for client in listener.incoming() {
+                held.push(client);
+                accepted.fetch_add(1, Ordering::AcqRel);
+            }
+        });
+        silent
+    }
+
+    fn accepted(&self) -> u64 {
+        self.accepted.load(Ordering::Acquire)
+    }
+}
+
 fn assert_works(fleet: &mut Fleet) {
     let _worker = fleet.worker(|_| Reply::Complete);
     fleet.add_jobs("work", 50);
@@ -69,6 +106,32 @@ fn an_address_that_lets_everybody_wait_holds_up_nobody() {
     // Nobody waits for the end of the ten minutes.
     let (mut fleet, _) = named(json!({"connect_limit_ms": 600_000}), |engine| vec![full.address, engine]);
     assert_works(&mut fleet);
+}
+
+#[test]
+fn an_address_that_answers_nothing_is_tried_after_the_others() {
+    for http2 in ["never", "always"] {
+        let silent = Silent::new();
+        let (fleet, _) = named_with(
+            json!({"http2": http2}),
+            json!({"hold_ms": 200, "answer_limit_ms": 1_000}),
+            |engine| vec![silent.address, engine],
+        );
+        let _worker = fleet.worker(|_| Reply::Complete);
+        fleet.add_jobs("work", 50);
+        fleet.until("all done", |account| account["completed"] == 50);
+        fleet.until_status("settled", |status| status["in_flight"] == 0);
+        let before = (silent.accepted(), opened(&fleet));
+        assert!(before.0 > 0, "nobody was there");
+        fleet.add_jobs("work", 200);
+        fleet.until("all done", |account| account["completed"] == 250);
+        assert_eq!(silent.accepted(), before.0, "{http2}: {} others were opened", opened(&fleet) - before.1);
+        fleet.assert_clean();
+    }
+}
+
+fn opened(fleet: &Fleet) -> u64 {
+    fleet.status()["engine"]["connections_opened"].as_u64().unwrap()
 }
 
 #[test]

@@ -131,6 +131,10 @@ fn a_held_poll_that_breaks_while_the_fleet_drains_is_told_where_it_may_cost_a_jo
         let _worker = fleet.worker(|_| Reply::Complete);
         fleet.until_held(1);
         fleet.core.stop_activation().unwrap();
+        if costs {
+            fleet.until_status("the drain waits for the poll", |status| status["held_polls"] == 1);
+            fleet.assert_no_event(|event| event["event"] == "drained");
+        }
         gate.break_all();
         if costs {
             let told = fleet.event("notice");

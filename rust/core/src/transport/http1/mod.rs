@@ -8,6 +8,7 @@ mod input;
 
 use std::future::{Future, poll_fn};
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -39,6 +40,7 @@ pub(super) struct Http1 {
     /// Why it closed, where that is known.
     words: Option<String>,
     age: Age,
+    pub(super) peer: Option<SocketAddr>,
     _open: Open,
 }
 
@@ -62,7 +64,8 @@ impl Http1 {
             Kind::Polls => 16 * 1024,
         });
         let (output, timer) = (Vec::with_capacity(1024), Box::pin(sleep_until(Instant::now())));
-        Self { socket, input, output, timer, closed: false, words: None, age, _open: open }
+        let peer = socket.peer();
+        Self { socket, input, output, timer, closed: false, words: None, age, peer, _open: open }
     }
 
     /// Whether another request may go out on it. Looks at the socket, so a close by the engine is seen.
