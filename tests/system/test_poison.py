@@ -44,6 +44,16 @@ def test_one_poison_job_never_opens_the_breaker_of_its_pool(run_fleet: StartFlee
     assert fleet.stop() == 0
 
 
+def test_poison_jobs_in_a_row_open_no_breaker_either(run_fleet: StartFleet, engine: Engine) -> None:
+    """Their deaths before they ran alone, when nobody could know whose fault it was, are no fault of the pool's."""
+    fleet = run_fleet(KILLER, "--processes", "1").wait_running()
+    for _ in range(6):
+        (key,) = engine.push("kill", retries=3)
+        assert "poison: 3 worker processes" in engine.wait_job(key, "incident")["message"]
+    assert not [record for record in fleet.records if "degraded" in record["message"]]
+    assert fleet.stop() == 0
+
+
 def test_each_death_from_the_second_on_costs_a_retry_and_the_last_one_is_the_end(
     run_fleet: StartFleet, engine: Engine
 ) -> None:

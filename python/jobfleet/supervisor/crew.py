@@ -230,9 +230,9 @@ class Crew:
         self._teller.say(Level.ERROR, f"worker {record.index} is killed: {error}", pid=record.pid)
         record.stop(Reason.BROKEN_LINK)
 
-    def forgive(self, record: Worker) -> None:
-        """Its death was one job's fault: it is replaced at once, and counts for no breaker."""
-        self._vacancies.forgive(record.index)
+    def forgive(self, record: Worker, deaths: int) -> None:
+        """So many deaths, its own the latest, were one job's fault: it is replaced at once; no breaker counts them."""
+        self._vacancies.forgive(record.index, deaths)
 
     # -- inside
 

@@ -123,6 +123,7 @@ class CoreEvents:
             self.watchdog.overdue(event)
         else:
             self._log.error(f"job {event.key} is failed for good: {event.message}", type=event.type, key=event.key)
+            self._forgive(event.worker, event.cleared)
             self._hub.publish("job_convicted", type=event.type, key=event.key, message=event.message)
 
     def _defect(self, event: messages.Disagreement | messages.TaskFailed | messages.CoreFailed) -> None:
@@ -158,11 +159,11 @@ class CoreEvents:
                 return pool, record
         return None, None
 
-    def _forgive(self, worker: int) -> None:
+    def _forgive(self, worker: int, deaths: int = 1) -> None:
         for pool in self._pools:
             record = pool.crew.recall(worker)
             if record is not None:
-                pool.crew.forgive(record)
+                pool.crew.forgive(record, deaths)
 
     def _record(self, event: messages.Log) -> None:
         known = (pool.crew.recall(event.worker) for pool in self._pools)

@@ -187,6 +187,10 @@ class Suspects(msgspec.Struct, tag_field="event", tag="suspects"):
 class JobConvicted(msgspec.Struct, tag_field="event", tag="job_convicted"):
     """A job that kills its worker again and again was failed with no retries left."""
 
+    worker: int
+    """The last one that it has killed."""
+    cleared: int
+    """How many of those deaths have counted against the pool."""
     type: str
     key: str | int
     message: str

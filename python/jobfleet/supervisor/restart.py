@@ -102,11 +102,11 @@ class RestartPolicy:
             return Verdict(delay_s, opened)
         return Verdict(None, opened)
 
-    def forgive(self, index: int) -> None:
-        """The last death of `index` was the fault of one job that runs alone: it says nothing about the pool."""
+    def forgive(self, index: int, deaths: int = 1) -> None:
+        """The last deaths of `index` were the fault of one job: they say nothing about the pool."""
         if index < len(self._backoff):
             backoff = self._backoff[index]
-            backoff.streak = max(0, backoff.streak - 1)
+            backoff.streak = max(0, backoff.streak - deaths)
 
     def _judge(self) -> Reason | None:
         """The breaker that this death opens."""

@@ -91,9 +91,9 @@ class Vacancies:
             self._timers[index] = self._loop.call_later(verdict.delay_s, self.want, index)
         return verdict.opened
 
-    def forgive(self, index: int) -> None:
-        """The last death was one job's fault: its worker is replaced at once, and it counts for no breaker."""
-        self.policy.forgive(index)
+    def forgive(self, index: int, deaths: int) -> None:
+        """So many deaths were one job's fault: the last worker is replaced at once, and no breaker counts them."""
+        self.policy.forgive(index, deaths)
         timer = self._timers.get(index)
         if timer is not None and self.policy.breaker is None:
             timer.cancel()

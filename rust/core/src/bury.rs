@@ -42,7 +42,7 @@ impl Fleet {
         let jobs = started.iter().filter_map(|job| self.describe(job)).collect();
         let blamed = is_jobs_fault(&owner, &started);
         let (requeued, total) = (unstarted.len() as u64, started.len() as u64);
-        let failed = self.judge(&owner, started, reason);
+        let failed = self.judge(&owner, started, reason, blamed);
         self.put_back(unstarted);
         let (reason, handed_back) = (reason.to_owned(), total - failed);
         let buried = Event::Buried { worker, reason, settled, requeued, handed_back, failed, blamed, jobs };
@@ -53,8 +53,8 @@ impl Fleet {
     }
 
     /// Settles what a dead worker had started; returns how many of them failed for good.
-    fn judge(self: &Rc<Self>, owner: &Worker, started: Vec<Started>, reason: &str) -> u64 {
-        let alone = started.len() == 1;
+    fn judge(self: &Rc<Self>, owner: &Worker, started: Vec<Started>, reason: &str, blamed: bool) -> u64 {
+        let death = Death { cause: reason, alone: started.len() == 1, retries: 0, blamed };
         let mut failed = 0;
         for job in started {
             match &owner.blame {
@@ -73,32 +73,36 @@ impl Fleet {
                     self.hand_back(job.id, &format!("{reason}; the fault lies with another job"), 0);
                 }
                 None if !job.running => self.hand_back(job.id, reason, 0),
-                Some(Blame::Mute(..)) | None => failed += u64::from(self.suspect(job.id, reason, alone)),
+                Some(Blame::Mute(..)) | None => {
+                    failed += u64::from(self.suspect(owner.id, job.id, death));
+                }
             }
         }
         failed
     }
 
     /// A process died while this job ran in it, and nobody knows why; true when that convicts the job.
-    fn suspect(self: &Rc<Self>, id: JobId, cause: &str, alone: bool) -> bool {
+    fn suspect(self: &Rc<Self>, worker: u64, id: JobId, death: Death<'_>) -> bool {
         let mut state = self.state.borrow_mut();
         let state_ref = &mut *state;
         let Some(entry) = state_ref.ledger.get(id) else { return false };
         let (key, job_type) = (entry.job.key().to_owned(), entry.job_type);
-        let death = Death { cause, alone, retries: entry.job.retries };
+        let death = Death { retries: entry.job.retries, ..death };
         let sentence = state_ref.poison.died(&key, death, now());
         let r#type = state_ref.types.get(job_type).map(|kind| kind.name.to_string()).unwrap_or_default();
         drop(state);
         match sentence {
-            Sentence::HandBack => self.hand_back(id, cause, 0),
+            Sentence::HandBack => self.hand_back(id, death.cause, 0),
             Sentence::Charge(left) => {
-                let words =
-                    format!("{cause}; not for the first time while this job ran, so it costs a retry");
+                let words = format!(
+                    "{}; not for the first time while this job ran, so it costs a retry",
+                    death.cause
+                );
                 self.fail(id, &words, Some(left), Some(0));
             }
-            Sentence::Convict(message) => {
+            Sentence::Convict { words: message, cleared } => {
                 self.fail(id, &message, Some(0), Some(0));
-                self.events.push(&Event::JobConvicted { r#type, key, message });
+                self.events.push(&Event::JobConvicted { worker, cleared, r#type, key, message });
                 return true;
             }
         }

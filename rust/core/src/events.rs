@@ -59,8 +59,11 @@ pub enum Event {
     Suspects {
         workers: Vec<Suspicion>,
     },
-    /// A job was failed as poison, in these words.
+    /// A job was failed as poison, in these words, for the death of this worker and of earlier ones.
     JobConvicted {
+        worker: u64,
+        /// How many of those deaths have counted against the pool.
+        cleared: u32,
         r#type: String,
         key: String,
         message: String,

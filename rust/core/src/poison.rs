@@ -38,6 +38,8 @@ pub(crate) struct Death<'a> {
     pub(crate) alone: bool,
     /// The retries that the job had when it was activated.
     pub(crate) retries: i32,
+    /// It counts against the job and not against the pool.
+    pub(crate) blamed: bool,
 }
 
 /// What becomes of a job after a death.
@@ -47,13 +49,15 @@ pub(crate) enum Sentence {
     HandBack,
     /// Failed with so many retries left.
     Charge(i32),
-    /// Failed with no retries left, with these words.
-    Convict(String),
+    /// Failed with no retries left, with these words; so many of its deaths have counted against the pool.
+    Convict { words: String, cleared: u32 },
 }
 
 #[derive(Debug, Default)]
 struct Suspect {
     count: u32,
+    /// Those that have counted against the pool, as nobody was to blame yet.
+    unblamed: u32,
     causes: Vec<String>,
     last: Duration,
 }
@@ -103,16 +107,17 @@ impl Poison {
         self.make_room(key);
         let suspect = self.suspects.entry(key.into()).or_default();
         suspect.add(death.cause, now);
+        suspect.unblamed += u32::from(!death.blamed);
         let (count, left) = (suspect.count, death.retries.saturating_sub(1).max(0));
         let proven = death.alone && self.rules.convict_after > 0 && count >= self.rules.convict_after;
         let charged = self.rules.charge_every || count >= ALONE_AFTER;
         // A bystander may be charged, but its last retry would be a conviction.
         let spent = charged && left == 0 && (self.rules.charge_every || death.alone);
         if proven || spent {
-            let words = suspect.words(death.alone);
+            let (words, cleared) = (suspect.words(death.alone), suspect.unblamed);
             self.suspects.remove(key);
             self.convicted += 1;
-            return Sentence::Convict(words);
+            return Sentence::Convict { words, cleared };
         }
         if charged && left > 0 { Sentence::Charge(left) } else { Sentence::HandBack }
     }
@@ -171,7 +176,7 @@ mod tests {
     }
 
     fn death(cause: &str, alone: bool, retries: i32) -> Death<'_> {
-        Death { cause, alone, retries }
+        Death { cause, alone, retries, blamed: false }
     }
 
     #[test]
@@ -181,7 +186,9 @@ mod tests {
         assert!(!poison.is_solitary("7", NOW));
         assert_eq!(poison.died("7", death("b", false, 9), NOW), Sentence::Charge(8));
         assert!(poison.is_solitary("7", NOW));
-        let Sentence::Convict(words) = poison.died("7", death("c", true, 8), NOW) else { panic!() };
+        let last = Death { blamed: true, ..death("c", true, 8) };
+        let Sentence::Convict { words, cleared } = poison.died("7", last, NOW) else { panic!() };
+        assert_eq!(cleared, 2, "the last one never counted against the pool");
         assert_eq!(
             words,
             "poison: 3 worker processes died while running this job, the last one with nothing else in it: \
@@ -196,14 +203,14 @@ mod tests {
         let mut poison = poison(9, false);
         poison.died("7", death("a", false, 1), NOW);
         assert_eq!(poison.died("7", death("b", false, 1), NOW), Sentence::HandBack);
-        assert!(matches!(poison.died("7", death("c", true, 1), NOW), Sentence::Convict(_)));
+        assert!(matches!(poison.died("7", death("c", true, 1), NOW), Sentence::Convict { .. }));
     }
 
     #[test]
     fn with_every_death_charged_the_first_one_costs_a_retry_and_the_last_retry_too() {
         let mut poison = poison(0, true);
         assert_eq!(poison.died("7", death("a", false, 2), NOW), Sentence::Charge(1));
-        assert!(matches!(poison.died("7", death("b", false, 1), NOW), Sentence::Convict(_)));
+        assert!(matches!(poison.died("7", death("b", false, 1), NOW), Sentence::Convict { .. }));
     }
 
     #[test]
@@ -230,7 +237,7 @@ mod tests {
         let mut poison = poison(1, false);
         assert_eq!(poison.died("7", death("a", false, 3), NOW), Sentence::HandBack);
         assert!(poison.is_solitary("7", NOW));
-        assert!(matches!(poison.died("7", death("b", true, 3), NOW), Sentence::Convict(_)));
+        assert!(matches!(poison.died("7", death("b", true, 3), NOW), Sentence::Convict { .. }));
     }
 
     proptest! {
@@ -243,7 +250,7 @@ mod tests {
             for (index, (key, retries)) in deaths.into_iter().enumerate() {
                 let now = NOW + Duration::from_secs(index as u64);
                 let sentence = poison.died(&key.to_string(), death("x", false, retries), now);
-                prop_assert!(!matches!(sentence, Sentence::Convict(_)), "{sentence:?}");
+                prop_assert!(!matches!(sentence, Sentence::Convict { .. }), "{sentence:?}");
                 prop_assert!(!matches!(sentence, Sentence::Charge(left) if left < 1 || left >= retries));
             }
         }
@@ -260,7 +267,7 @@ mod tests {
                 match poison.died("k", death("x", alone, left), NOW) {
                     Sentence::HandBack => {}
                     Sentence::Charge(next) => left = next,
-                    Sentence::Convict(_) => break,
+                    Sentence::Convict { .. } => break,
                 }
                 prop_assert!(runs <= 10, "never convicted");
             }
