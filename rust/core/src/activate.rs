@@ -159,7 +159,11 @@ impl Poller {
         }
         match refusal {
             Refusal::Backpressure => {
-                self.fleet.permits.borrow_mut().on_backpressure(time);
+                if self.fleet.outcomes.make_room(self.fleet.settings.backpressure) {
+                    self.fleet.permits.borrow_mut().count_refusal();
+                } else {
+                    self.fleet.permits.borrow_mut().on_backpressure(time);
+                }
                 self.with_type(|kind| kind.refusals += 1);
                 backoff(self.failures, Duration::from_secs(1))
             }

@@ -180,6 +180,11 @@ impl Permits {
         }
     }
 
+    /// The engine refused a gated request, and others make room for it.
+    pub fn count_refusal(&mut self) {
+        self.refusals = self.refusals.saturating_add(1);
+    }
+
     /// The most requests that may be on their way, None while there is no limit.
     pub fn cap(&self) -> Option<u32> {
         self.cap

@@ -193,6 +193,11 @@ impl Outcomes {
         }
     }
 
+    /// The engine refused a poll; true when outcomes yield in its place.
+    pub(crate) fn make_room(&self, backpressure: Backpressure) -> bool {
+        backpressure == Backpressure::Balanced && self.sizer.borrow_mut().makes_room(now())
+    }
+
     fn answered(&self, fleet: &Rc<Fleet>, latency: Duration) {
         let waiting = self.queue.borrow().len();
         let mut sizer = self.sizer.borrow_mut();

@@ -103,6 +103,17 @@ impl Sizer {
         self.answers = 0;
     }
 
+    /// The engine refused a poll. Where it refuses outcomes as well, there are too many of those: fewer make room for
+    /// the poll, and this is true. Polls that yield instead would leave the workers without jobs, and the outcomes would
+    /// go on to fill the engine.
+    pub(crate) fn makes_room(&mut self, now: Duration) -> bool {
+        let makes_room = self.refusal.is_some() && self.limit > FEWEST;
+        if makes_room {
+            self.refused(now);
+        }
+        makes_room
+    }
+
     /// One step up, while a refusal is remembered.
     fn feel_up(&mut self, mut last: Refusal, now: Duration) {
         if now.saturating_sub(last.at) >= FORGET_AFTER {
@@ -235,6 +246,22 @@ mod tests {
             assert!(rate > 0.85 || bound < 5, "{rate} at {bound}");
             assert!(rate > 0.6, "{rate} at {bound}");
         }
+    }
+
+    #[test]
+    fn outcomes_make_room_for_a_refused_poll_where_they_are_refused_too() {
+        let mut sizer = Sizer::new(512);
+        run(&mut sizer, 25.0, f64::INFINITY, 1.5);
+        let at = Duration::from_secs;
+        assert!(!sizer.makes_room(at(3)), "an engine may refuse polls alone");
+        assert_eq!(sizer.limit(), 512);
+        sizer.refused(at(4));
+        assert_eq!(sizer.limit(), 358);
+        assert!(sizer.makes_room(at(4)), "it is the same piece of news");
+        assert_eq!(sizer.limit(), 358);
+        let often = (5..100).take_while(|second| sizer.makes_room(at(*second))).count();
+        assert!((10..50).contains(&often), "{often} times, until it cannot be the outcomes");
+        assert!(sizer.limit() <= FEWEST);
     }
 
     #[test]

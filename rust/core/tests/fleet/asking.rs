@@ -158,6 +158,27 @@ fn an_engine_that_refuses_over_forty_at_once_is_kept_just_busy() {
 }
 
 #[test]
+fn outcomes_yield_in_place_of_polls_to_an_engine_that_refuses_both() {
+    let engine = Engine::start(Options::default()).unwrap();
+    let crowded = || vec![Fault::limit(40), Fault::latency(20, 0)];
+    engine.set_faults(crowded());
+    let fleet = Fleet::on(engine, json!({}), work(json!({})));
+    let _workers = [(); 2].map(|()| fleet.worker(|_| Reply::Complete));
+    fleet.engine.add_endless(NewJobs::new("work", 1));
+    let number = |status: &Value, name: &str| status["permits"][name].as_u64();
+    let before = fleet.until_status("outcomes are refused", |status| {
+        number(status, "outcome_refusals") > Some(0) && number(status, "outcome_limit") > Some(30)
+    });
+    let polls = Fault::new(FaultKind::Backpressure).on([Target::Activate]).times(3);
+    fleet.engine.set_faults([crowded(), vec![polls]].concat());
+    let least = number(&before, "refusals").unwrap() + 3;
+    let after = fleet.until_status("polls too", |status| number(status, "refusals") >= Some(least));
+    let cap = |status: &Value| number(status, "cap").unwrap_or(u64::MAX);
+    assert!(cap(&after) >= cap(&before), "{before} {after}");
+    assert!(number(&after, "outcome_limit") < number(&before, "outcome_limit"), "{before} {after}");
+}
+
+#[test]
 fn a_held_poll_holds_no_permit() {
     let fleet = Fleet::made(Options::default(), json!({"hold_ms": 60_000}), work(json!({})));
     let _worker = fleet.worker(|_| Reply::Complete);
