@@ -20,8 +20,9 @@ _PAUSE_S = 0.001
 def round_trip_us(rounds: int) -> float:
     """The median of so many round trips, in microseconds."""
     own, other = socket.socketpair()
-    with own, other:
-        echo = subprocess.Popen([sys.executable, "-c", _ECHO, str(other.fileno())], pass_fds=[other.fileno()])
+    with own:
+        with other:
+            echo = subprocess.Popen([sys.executable, "-c", _ECHO, str(other.fileno())], pass_fds=[other.fileno()])
         try:
             trips = [_trip_ns(own.fileno()) for _ in range(rounds)]
         finally:
@@ -34,5 +35,6 @@ def _trip_ns(end: int) -> int:
     time.sleep(_PAUSE_S)
     begun = time.perf_counter_ns()
     os.write(end, b"x")
-    os.read(end, 1)
+    if not os.read(end, 1):
+        raise RuntimeError("the echo has ended")
     return time.perf_counter_ns() - begun

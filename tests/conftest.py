@@ -7,7 +7,6 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from _pytest.terminal import TerminalReporter
 
 _HERE = Path(__file__).parent
 
@@ -44,7 +43,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
-def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Show how the tests failed first that passed when they ran again."""
     for report in terminalreporter.getreports("rerun"):
         terminalreporter.write_sep("_", f"{report.nodeid} failed before it ran again")

@@ -39,6 +39,7 @@ def _measure(bench: Bench, handlers: str) -> list[float]:
     took: list[float] = []
     with Fleet(bench.engine, handlers, PROCESSES) as fleet:
         fleet.wait_ready()
+        # By then every worker has jobs, so that each kill costs some.
         time.sleep(1)
         for number in range(KILLS):
             time.sleep(BETWEEN_S)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
 import ssl
 import subprocess
 from collections.abc import Mapping
@@ -12,12 +10,10 @@ from pathlib import Path
 
 import httpx
 
+from bench.tether import die_with_parent
 from tests.ports import free_ports
 
 from .waiting import wait_until
-
-_PR_SET_PDEATHSIG = 1
-_prctl = ctypes.CDLL(None).prctl
 
 
 class CamundaEngine:
@@ -77,8 +73,7 @@ class CamundaEngine:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                # Safe with threads: it calls nothing but a C function that was looked up before the fork.
-                preexec_fn=_die_with_parent,  # noqa: PLW1509
+                preexec_fn=die_with_parent,  # noqa: PLW1509
             )
         try:
             wait_until(self._is_ready, f"Camunda ready (see {self.log})", deadline_s, every_s=0.2)
@@ -143,7 +138,3 @@ class CamundaEngine:
             "ZEEBE_BROKER_DATA_DISK_FREESPACE_PROCESSING": "200MB",
             "ZEEBE_BROKER_DATA_DISK_FREESPACE_REPLICATION": "100MB",
         } | self._given
-
-
-def _die_with_parent() -> None:
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -60,10 +60,9 @@ class Bounds(NamedTuple):
     least: Duration
     most: Duration | None = None
 
-    def check(self, value: Duration) -> None:
-        """Raises `ValueError` that says what is expected."""
-        if value.s < self.least.s or (self.most is not None and value.s > self.most.s):
-            raise ValueError(f"expected a duration {self}")
+    def admit(self, value: Duration) -> bool:
+        """Whether a duration lies between them."""
+        return self.least.s <= value.s and (self.most is None or value.s <= self.most.s)
 
     def __str__(self) -> str:
         return f"of at least {self.least}" if self.most is None else f"from {self.least} to {self.most}"

@@ -243,11 +243,8 @@ def _checked(path: KeyPath, raw: Raw) -> Any:
     except msgspec.ValidationError as error:
         raise ValueError(_in_plain_words(error, path, value)) from None
     limits = bounds(path)
-    if limits is not None and checked is not None:
-        try:
-            limits.check(checked)
-        except ValueError as error:
-            raise ValueError(f"{error}, not {value!r}") from None
+    if limits is not None and checked is not None and not limits.admit(checked):
+        raise ValueError(f"expected a duration {limits}, not {value!r}")
     if path == ("engine", "url") and checked is not None:
         parse_engine_url(checked)
     if path == ("engine", "proxy") and checked is not None and checked.reveal() != NONE:

@@ -166,7 +166,7 @@ impl Permits {
 
     /// The engine refused a gated request because it has too much to do.
     pub fn on_backpressure(&mut self, now: Duration) {
-        self.refusals = self.refusals.saturating_add(1);
+        self.count_refusal();
         self.last_refusal = now;
         self.healthy_since = None;
         if self.last_cut.is_some_and(|cut| now.saturating_sub(cut) < REACTION) {
